@@ -1,0 +1,192 @@
+// Processes, threads and signals.
+
+
+#include "kernel/real.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/single_threaded.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WATCHER_THREADS 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define WATCHER_THREADS 1
+#endif
+
+// ThreadSanitizer keeps a thread of its own, which holds no lock of ours.
+#ifndef WATCHER_THREADS
+#define WATCHER_THREADS 0
+#endif
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+// The links of a folder in /proc are two and one for each folder in it; one stat costs a fifth of
+// reading /proc/self/status. Unlike the C library's own flag it sees threads that were made without
+// the C library, and forgets those that have ended.
+static bool has_more_threads(void)
+{
+    struct stat tasks;
+    if (stat("/proc/self/task", &tasks) < 0)
+        return !__libc_single_threaded;
+    return tasks.st_nlink > 3 + WATCHER_THREADS;
+}
+
+int real_fork(void)
+{
+    if (has_more_threads())
+        return -EBUSY;
+    (void)fflush(NULL); // a stream that cannot be written is its owner's affair
+    pid_t pid = fork();
+    return pid >= 0 ? pid : -errno;
+}
+
+int real_pidfd_open(int pid)
+{
+    long fd = syscall(SYS_pidfd_open, pid, 0);
+    return fd >= 0 ? real_lift((int)fd) : -errno;
+}
+
+// As waitpid would have said it.
+static int wait_status(const siginfo_t *info)
+{
+    switch (info->si_code) {
+    case CLD_EXITED:
+        return (info->si_status & 0xff) << 8;
+    case CLD_DUMPED:
+        return info->si_status | WCOREFLAG;
+    default:
+        return info->si_status;
+    }
+}
+
+int real_reap(int pidfd, int *ret_status)
+{
+    siginfo_t info = {0};
+    if (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) < 0)
+        return -errno;
+    if (info.si_pid == 0)
+        return 0;
+    *ret_status = wait_status(&info);
+    return 1;
+}
+
+int real_kill(int pidfd, int signal)
+{
+    long n = syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+    return n >= 0 ? 0 : -errno;
+}
+
+void real_kill_and_reap(int pid)
+{
+    int status;
+    (void)kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+int real_getpid(void)
+{
+    return getpid();
+}
+
+int real_getppid(void)
+{
+    return getppid();
+}
+
+void real_exit_child(int status)
+{
+    (void)fflush(NULL); // a stream that cannot be written is its owner's affair
+    _exit(status);
+}
+
+struct thread_start {
+    void (*run)(void *arg);
+    void *arg;
+};
+
+static void *begin_thread(void *arg)
+{
+    struct thread_start start = *(struct thread_start *)arg;
+    free(arg);
+    start.run(start.arg);
+    return NULL;
+}
+
+// Everything but faults, which the thread itself causes and whose handler has something to say,
+// and the profiler's tick.
+static void fill_mask(sigset_t *set)
+{
+    static const int open[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
+        sigdelset(set, open[i]);
+}
+
+// The system wants whole pages, and no less than its minimum. 0 stays 0, the system's own size.
+static size_t round_stack(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (size != 0 && size < (size_t)PTHREAD_STACK_MIN)
+        size = (size_t)PTHREAD_STACK_MIN;
+    return (size + page - 1) / page * page;
+}
+
+int real_thread_start(void (*run)(void *arg), void *arg, size_t stack_size)
+{
+    pthread_attr_t attributes;
+    int error = pthread_attr_init(&attributes);
+    if (error != 0)
+        return -error;
+
+    struct thread_start *start = malloc(sizeof *start);
+    if (!start) {
+        error = ENOMEM;
+        goto destroy_attributes;
+    }
+    *start = (struct thread_start){.run = run, .arg = arg};
+
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (stack_size != 0)
+        error = pthread_attr_setstacksize(&attributes, round_stack(stack_size));
+    if (error != 0)
+        goto free_start;
+
+    // A new thread inherits the mask, so there is no moment in which it could take a signal.
+    sigset_t mask, old;
+    fill_mask(&mask);
+    pthread_sigmask(SIG_BLOCK, &mask, &old);
+    pthread_t thread;
+    error = pthread_create(&thread, &attributes, begin_thread, start);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (error == 0)
+        goto destroy_attributes;
+
+free_start:
+    free(start);
+destroy_attributes:
+    pthread_attr_destroy(&attributes);
+    return -error;
+}
+
+int real_sigaction(int number, const struct sigaction *action, struct sigaction *ret_old)
+{
+    int n = sigaction(number, action, ret_old);
+    return n >= 0 ? n : -errno;
+}
+
+int real_sigmask(int how, const sigset_t *set, sigset_t *ret_old)
+{
+    return -pthread_sigmask(how, set, ret_old);
+}

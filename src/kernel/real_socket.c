@@ -1,0 +1,124 @@
+// Sockets. Every new one is non-blocking and close-on-exec, and no send raises SIGPIPE.
+
+
+#include "kernel/real.h"
+
+#include <errno.h>
+#include <sys/sendfile.h>
+#include <time.h>
+
+int real_socket(int family, int type, int protocol)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    return fd >= 0 ? fd : -errno;
+}
+
+int real_socketpair(int family, int type, int ret_fds[2])
+{
+    int n = socketpair(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ret_fds);
+    return n >= 0 ? n : -errno;
+}
+
+int real_bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+    int n = bind(fd, address, size);
+    return n >= 0 ? n : -errno;
+}
+
+int real_listen(int fd, int backlog)
+{
+    int n = listen(fd, backlog);
+    return n >= 0 ? n : -errno;
+}
+
+int real_accept(int fd, struct sockaddr *ret_peer, socklen_t *size)
+{
+    int n = accept4(fd, ret_peer, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return n >= 0 ? n : -errno;
+}
+
+int real_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+    int n = connect(fd, address, size);
+    return n >= 0 ? n : -errno;
+}
+
+int real_getsockname(int fd, struct sockaddr *ret_address, socklen_t *size)
+{
+    int n = getsockname(fd, ret_address, size);
+    return n >= 0 ? n : -errno;
+}
+
+int real_getpeername(int fd, struct sockaddr *ret_address, socklen_t *size)
+{
+    int n = getpeername(fd, ret_address, size);
+    return n >= 0 ? n : -errno;
+}
+
+ssize_t real_recv(int fd, void *into, size_t size, int flags)
+{
+    ssize_t n = recv(fd, into, size, flags);
+    return n >= 0 ? n : -errno;
+}
+
+ssize_t real_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    ssize_t n = recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC);
+    return n >= 0 ? n : -errno;
+}
+
+ssize_t real_send(int fd, const void *from, size_t size, int flags)
+{
+    ssize_t n = send(fd, from, size, flags | MSG_NOSIGNAL);
+    return n >= 0 ? n : -errno;
+}
+
+ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    ssize_t n = sendmsg(fd, message, flags | MSG_NOSIGNAL);
+    return n >= 0 ? n : -errno;
+}
+
+// A SIGPIPE that was pending before the call belongs to the application and stays pending. It can
+// be only where the application has blocked the signal; so most calls need two more system calls,
+// not three. The kernel sends SIGPIPE to the thread, and sigtimedwait takes the thread's own first.
+ssize_t real_sendfile(int fd, int file, off_t *offset, size_t count)
+{
+    sigset_t pipe_set, old, pending;
+    sigemptyset(&pipe_set);
+    sigaddset(&pipe_set, SIGPIPE);
+    sigemptyset(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+    if (sigismember(&old, SIGPIPE))
+        sigpending(&pending);
+
+    ssize_t n = sendfile(fd, file, offset, count);
+    n = n >= 0 ? n : -errno;
+
+    if (n == -EPIPE && !sigismember(&pending, SIGPIPE)) {
+        const struct timespec at_once = {0};
+        while (sigtimedwait(&pipe_set, NULL, &at_once) < 0 && errno == EINTR)
+            continue;
+    }
+    if (!sigismember(&old, SIGPIPE))
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return n;
+}
+
+int real_shutdown(int fd, int how)
+{
+    int n = shutdown(fd, how);
+    return n >= 0 ? n : -errno;
+}
+
+int real_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+    int n = setsockopt(fd, level, name, value, size);
+    return n >= 0 ? n : -errno;
+}
+
+int real_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *size)
+{
+    int n = getsockopt(fd, level, name, ret_value, size);
+    return n >= 0 ? n : -errno;
+}
