@@ -1,0 +1,82 @@
+// Coroutines: a stack of its own for each task, and switching between them.
+//
+// This layer knows nothing of sockets, waiting or scheduling. A coroutine never moves to another
+// thread: compilers keep the addresses of thread-local variables across a switch.
+//
+// Stacks are slots of 128 KiB in one reserved arena of the process: 64 KiB of guard below 64 KiB
+// of stack. A slot costs one page while its coroutine sits in a shallow call. Slots are reused
+// last-in first-out, per thread; the top of each is shifted by a colour of some cache lines, so
+// that parked coroutines do not all fight for the same cache sets.
+
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    CORO_SLOT_SIZE = 128 * 1024,
+    CORO_GUARD_SIZE = 64 * 1024,
+    CORO_STACK_SIZE = CORO_SLOT_SIZE - CORO_GUARD_SIZE, // what a coroutine can use, less the colour
+};
+
+struct coro {
+    void *sp;         // where it is parked; NULL while it runs
+    char *slot;       // lowest address of its slot; NULL for the thread's own stack
+    const char *name; // of the handler, for the message at an overflow; never freed
+    void *checker[4]; // what ASan, TSan and valgrind know of it; see checkers.h
+};
+
+// Makes the running stack of this thread a coroutine, so that it can be switched away from.
+void coro_adopt(struct coro *ret_self);
+
+// Forgets an adopted coroutine at the end of its thread or loop.
+void coro_forget(struct coro *self);
+
+// Takes a free stack: its high end (exclusive), aligned to 64 and coloured. NULL when there is no
+// address space, no memory, or no guard left (mprotect guards end at 30,000 stacks).
+// Whoever takes a stack may keep data of its own, some hundred bytes, at the high end, and begin
+// the coroutine below it: so a task needs no memory beside its stack.
+void *coro_take_stack(void);
+
+// Gives back a stack that no coroutine began on.
+void coro_return_stack(void *stack_end);
+
+// Makes `run(arg)` the first call on the stack that ends at `stack_end`, which lies at or below a
+// value of coro_take_stack, 16-aligned. It starts at the first switch to it. `run` never returns:
+// it ends by coro_switch_and_end. `name` is kept by reference.
+void coro_init(struct coro *ret_self, void *stack_end, const char *name, void (*run)(void *arg),
+               void *arg);
+
+// Parks `from`, which must be the running one, and goes on where `to` was parked.
+// errno is kept per coroutine.
+void coro_switch(struct coro *from, struct coro *to);
+
+// Switches to `to` for good. The stack of `self` is free afterwards: another coroutine may be
+// given it at once, so nothing on it may be touched again.
+_Noreturn void coro_switch_and_end(struct coro *self, struct coro *to);
+
+// Gives back a coroutine that never started or will never be resumed (its frames are dropped).
+void coro_drop(struct coro *self);
+
+// Hints the processor that `next` will be switched to soon.
+static inline void coro_prefetch(const struct coro *next)
+{
+    __builtin_prefetch(next->sp);
+    __builtin_prefetch((const char *)next->sp + 64);
+}
+
+// Bytes of its stack that the coroutine has ever used (rounded up to pages), for diagnostics.
+size_t coro_high_water(const struct coro *self);
+
+// Gives unused memory of this thread's free slots back to the system, and the slots
+// themselves to other threads. Called when a loop has been idle for a while, and when it ends.
+void coro_trim(void);
+
+// Installs the SIGSEGV handler (on an alternate stack, once a process and once a thread) that
+// names the handler whose stack overflowed and ends the program by SIGSEGV; faults elsewhere go to
+// the handler that was there before. Not installed unless this is called.
+// The message: "doorbell: the stack of handler NAME overflowed its 64 KiB; see bell_go(3)…"
+int coro_watch_overflow(void);
+
+// 1 when address lies in a guard of ours (EFAULT on such an address is an overflow, too).
+int coro_is_guard(const void *address);

@@ -1,0 +1,297 @@
+// The backend `epoll`: level-triggered, one registration per endpoint, made at its first wait.
+//
+// A registration stays as long as its events find somebody who waits; an event that finds nobody
+// takes it back. So a handler that reads, writes and reads costs no epoll_ctl at all.
+//
+// Events carry the slot and the generation of their endpoint, never a pointer: they may be stale.
+// Mostly that is harmless (the endpoint was closed while its event lay in the same batch). But when
+// another process holds a copy of a closed descriptor, its registration lives on, can no longer be
+// removed, and fires for ever. Then the whole epoll instance is made anew.
+
+#include <errno.h>
+
+#include "kernel/kernel.h"
+#include "wait/backend.h"
+
+enum { EVENTS_MAX = 256 };
+
+#define WAKE_MARK UINT64_MAX
+#define TIMER_MARK (UINT64_MAX - 1)
+#define NO_SLOT UINT32_MAX
+
+struct epoll {
+    int fd;
+    int timer_fd;            // for foreign loops; -1 until asked for
+    unsigned stale_polls;    // polls in a row that found a stale event
+    struct endpoint **slots; // NULL: free
+    uint32_t slot_count;
+    uint32_t next_free; // where to look for a free slot first
+    struct epoll_event events[EVENTS_MAX];
+};
+
+static int add_mark(const struct epoll *epoll, int fd, uint64_t mark)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = mark};
+    return kernel->epoll_ctl(epoll->fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int epoll_open(struct loop *loop)
+{
+    struct epoll *epoll = kernel->allocate(sizeof *epoll);
+    if (!epoll)
+        return -ENOMEM;
+    epoll->timer_fd = -1;
+    epoll->fd = kernel->epoll_create();
+    int rc = epoll->fd;
+    if (rc < 0)
+        goto release;
+    rc = add_mark(epoll, loop->wake_fd, WAKE_MARK);
+    if (rc < 0)
+        goto close;
+    loop->private = epoll;
+    return 0;
+
+close:
+    (void)kernel->close(epoll->fd);
+release:
+    kernel->release(epoll);
+    return rc;
+}
+
+static void epoll_close(struct loop *loop, bool abandon)
+{
+    (void)abandon; // closing our copies changes nothing for the parent
+    struct epoll *epoll = loop->private;
+    (void)kernel->close(epoll->fd);
+    if (epoll->timer_fd >= 0)
+        (void)kernel->close(epoll->timer_fd);
+    kernel->release(epoll->slots);
+    kernel->release(epoll);
+}
+
+// ---- Registrations ----------------------------------------------------------------------------
+
+static int grow_slots(struct epoll *epoll)
+{
+    uint32_t count = epoll->slot_count ? epoll->slot_count * 2 : 16;
+    struct endpoint **slots = kernel->reallocate(epoll->slots, count * sizeof(void *));
+    if (!slots)
+        return -ENOMEM;
+    for (uint32_t i = epoll->slot_count; i < count; i++)
+        slots[i] = NULL;
+    epoll->next_free = epoll->slot_count;
+    epoll->slots = slots;
+    epoll->slot_count = count;
+    return 0;
+}
+
+// The slot that was freed last most often is the one; else the next one that is free.
+static uint32_t find_free_slot(const struct epoll *epoll)
+{
+    for (uint32_t tries = 0; tries < epoll->slot_count; tries++) {
+        uint32_t slot = (epoll->next_free + tries) % epoll->slot_count;
+        if (!epoll->slots[slot])
+            return slot;
+    }
+    return NO_SLOT;
+}
+
+static int take_slot(struct epoll *epoll, struct endpoint *endpoint)
+{
+    uint32_t slot = find_free_slot(epoll);
+    if (slot == NO_SLOT) {
+        int rc = grow_slots(epoll);
+        if (rc < 0)
+            return rc;
+        slot = epoll->next_free;
+    }
+    epoll->slots[slot] = endpoint;
+    epoll->next_free = slot + 1;
+    endpoint->slot = slot;
+    return 0;
+}
+
+static struct epoll_event event_of(const struct endpoint *endpoint, uint32_t interest)
+{
+    uint64_t mark = (uint64_t)endpoint->generation << 32 | endpoint->slot;
+    if (endpoint->shared)
+        interest |= EPOLLEXCLUSIVE;
+    return (struct epoll_event){.events = interest, .data.u64 = mark};
+}
+
+static int register_endpoint(struct epoll *epoll, struct endpoint *endpoint, uint32_t interest)
+{
+    int rc = take_slot(epoll, endpoint);
+    if (rc < 0)
+        return rc;
+    struct epoll_event event = event_of(endpoint, interest);
+    rc = kernel->epoll_ctl(epoll->fd, EPOLL_CTL_ADD, endpoint->fd, &event);
+    if (rc == -EEXIST) // left behind by a copy of an earlier descriptor of this number
+        rc = kernel->epoll_ctl(epoll->fd, EPOLL_CTL_MOD, endpoint->fd, &event);
+    if (rc < 0) {
+        epoll->slots[endpoint->slot] = NULL;
+        return rc;
+    }
+    endpoint->interest = (uint8_t)interest;
+    return 0;
+}
+
+static void unregister_endpoint(struct epoll *epoll, struct endpoint *endpoint)
+{
+    struct epoll_event event = {0};
+    (void)kernel->epoll_ctl(epoll->fd, EPOLL_CTL_DEL, endpoint->fd, &event);
+    epoll->slots[endpoint->slot] = NULL;
+    epoll->next_free = endpoint->slot;
+    endpoint->interest = 0;
+}
+
+static int set_interest(struct epoll *epoll, struct endpoint *endpoint, uint32_t interest)
+{
+    if (endpoint->interest == interest)
+        return 0;
+    if (!endpoint->interest)
+        return register_endpoint(epoll, endpoint, interest);
+    struct epoll_event event = event_of(endpoint, interest);
+    int rc = kernel->epoll_ctl(epoll->fd, EPOLL_CTL_MOD, endpoint->fd, &event);
+    if (rc == 0)
+        endpoint->interest = (uint8_t)interest;
+    return rc;
+}
+
+static uint32_t interest_of_calls(const struct endpoint *endpoint)
+{
+    return (endpoint->calls[WAIT_IN] ? (uint32_t)EPOLLIN : 0) |
+           (endpoint->calls[WAIT_OUT] ? (uint32_t)EPOLLOUT : 0);
+}
+
+static ssize_t epoll_start(struct loop *loop, struct wait_call *call)
+{
+    ssize_t n = ready_try(loop, call);
+    if (n != -EAGAIN)
+        return n;
+    uint32_t side = wait_side_of(call) == WAIT_IN ? EPOLLIN : EPOLLOUT;
+    int rc = set_interest(loop->private, call->endpoint, call->endpoint->interest | side);
+    return rc < 0 ? rc : BACKEND_WAITS;
+}
+
+static void epoll_cancel(struct loop *loop, struct wait_call *call, int why)
+{
+    // A shared listener must not take away the wake-ups of those who still wait for callers.
+    if (call->endpoint->shared && call->endpoint->interest)
+        unregister_endpoint(loop->private, call->endpoint);
+    wait_complete(call, why);
+}
+
+static void epoll_release(struct loop *loop, struct endpoint *endpoint)
+{
+    if (endpoint->interest)
+        unregister_endpoint(loop->private, endpoint);
+}
+
+// ---- Events -----------------------------------------------------------------------------------
+
+// Makes a new epoll instance with the registrations of all endpoints that live.
+static void renew(struct loop *loop, struct epoll *epoll)
+{
+    int fd = kernel->epoll_create();
+    if (fd < 0)
+        return; // try again at the next stale event
+    (void)kernel->close(epoll->fd);
+    epoll->fd = fd;
+    (void)add_mark(epoll, loop->wake_fd, WAKE_MARK);
+    if (epoll->timer_fd >= 0)
+        (void)add_mark(epoll, epoll->timer_fd, TIMER_MARK);
+    for (uint32_t slot = 0; slot < epoll->slot_count; slot++) {
+        struct endpoint *endpoint = epoll->slots[slot];
+        if (!endpoint)
+            continue;
+        struct epoll_event event = event_of(endpoint, endpoint->interest);
+        if (kernel->epoll_ctl(fd, EPOLL_CTL_ADD, endpoint->fd, &event) < 0)
+            wait_cancel_endpoint(endpoint, -ECONNABORTED); // better than to hang
+    }
+}
+
+static void dispatch(struct loop *loop, struct epoll *epoll, const struct epoll_event *event,
+                     bool *ret_stale)
+{
+    uint64_t number;
+    if (event->data.u64 == WAKE_MARK) {
+        (void)kernel->read(loop->wake_fd, &number, sizeof number);
+        return;
+    }
+    if (event->data.u64 == TIMER_MARK) {
+        (void)kernel->read(epoll->timer_fd, &number, sizeof number);
+        return;
+    }
+    uint32_t slot = (uint32_t)event->data.u64;
+    uint32_t generation = (uint32_t)(event->data.u64 >> 32);
+    struct endpoint *endpoint = slot < epoll->slot_count ? epoll->slots[slot] : NULL;
+    if (!endpoint || endpoint->generation != generation) {
+        *ret_stale = true;
+        return;
+    }
+
+    // An error or a hang-up is for both sides: the try will tell.
+    bool both = event->events & (EPOLLERR | EPOLLHUP);
+    bool found = true;
+    struct wait_call *out = both || (event->events & EPOLLOUT) ? endpoint->calls[WAIT_OUT] : NULL;
+    if (event->events & EPOLLOUT && !out)
+        found = false;
+    if (out)
+        (void)ready_signal(endpoint, WAIT_OUT);
+    if (both || (event->events & EPOLLIN))
+        found &= ready_signal(endpoint, WAIT_IN) || (both && out);
+    // Nobody waits for this any more: without this the event would come again and again. (A call
+    // with `done` may have ended the endpoint meanwhile; then its slot is another's or free.)
+    if (found || epoll->slots[slot] != endpoint || endpoint->generation != generation)
+        return;
+    uint32_t interest = interest_of_calls(endpoint);
+    if (interest && !both)
+        (void)set_interest(epoll, endpoint, interest);
+    else if (!interest)
+        unregister_endpoint(epoll, endpoint);
+}
+
+static void epoll_poll(struct loop *loop, int64_t deadline)
+{
+    struct epoll *epoll = loop->private;
+    int count = kernel->epoll_wait(epoll->fd, epoll->events, EVENTS_MAX, deadline);
+    bool stale = false;
+    for (int i = 0; i < count; i++)
+        dispatch(loop, epoll, &epoll->events[i], &stale);
+    if (!stale) {
+        epoll->stale_polls = 0;
+        return;
+    }
+    // Once is the batch's own doing; twice in a row is a registration that outlived its endpoint.
+    if (++epoll->stale_polls >= 2)
+        renew(loop, epoll);
+}
+
+static int epoll_descriptor(struct loop *loop)
+{
+    struct epoll *epoll = loop->private;
+    if (epoll->timer_fd < 0) {
+        int fd = kernel->timerfd();
+        if (fd < 0)
+            return fd;
+        epoll->timer_fd = fd;
+        int rc = add_mark(epoll, fd, TIMER_MARK);
+        if (rc < 0)
+            return rc;
+    }
+    int rc = kernel->timerfd_set(epoll->timer_fd,
+                                 loop->ready_count ? 0 : timers_next(&loop->timers));
+    return rc < 0 ? rc : epoll->fd;
+}
+
+const struct backend_ops backend_epoll = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .start = epoll_start,
+    .cancel = epoll_cancel,
+    .poll = epoll_poll,
+    .release = epoll_release,
+    .descriptor = epoll_descriptor,
+};

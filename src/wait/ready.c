@@ -1,0 +1,134 @@
+// What the backends that report readiness have in common: trying a call.
+
+#include <errno.h>
+
+#include "kernel/kernel.h"
+#include "wait/backend.h"
+
+// One accept. A caller who left while waiting in line is no reason to stop: the next one may be
+// there (accept(2): treat these like EAGAIN by retrying).
+static int try_accept(struct wait_call *call)
+{
+    for (int tries = 0; tries < 16; tries++) {
+        socklen_t size = (socklen_t)call->size;
+        int fd = kernel->accept(call->endpoint->fd, call->into, call->into ? &size : NULL);
+        switch (fd) {
+        case -ECONNABORTED:
+        case -EPROTO:
+        case -EINTR:
+        case -ENETDOWN:
+        case -ENOPROTOOPT:
+        case -EHOSTDOWN:
+        case -ENONET:
+        case -EHOSTUNREACH:
+        case -ENETUNREACH:
+        case -EPERM:
+            continue;
+        default:
+            // More callers make the listener ready again; to look for them now would most often
+            // be in vain.
+            call->endpoint->drained = fd >= 0;
+            if (fd >= 0 && call->size_used)
+                *call->size_used = size;
+            return fd;
+        }
+    }
+    return -EAGAIN; // after so many others should have their turn
+}
+
+// The first connect(2) begins the handshake; the later ones ask how it went.
+static int try_connect(struct wait_call *call)
+{
+    int rc = kernel->connect(call->endpoint->fd, call->from, (socklen_t)call->size);
+    if (rc == -EINPROGRESS || rc == -EALREADY || rc == -EINTR) {
+        call->begun = true;
+        return -EAGAIN;
+    }
+    if (rc == -EISCONN && call->begun)
+        return 0;
+    // A Unix socket whose listener's queue is full says EAGAIN, and no event tells when to try
+    // again: that is for the caller to know.
+    return rc == -EAGAIN ? -ENOBUFS : rc;
+}
+
+static ssize_t try_recv(struct wait_call *call, void *into, size_t size)
+{
+    ssize_t n = kernel->recv(call->endpoint->fd, into, size, 0);
+    // After less than was asked for the next try would find nothing, most of the time.
+    if (n >= 0)
+        call->endpoint->drained = n > 0 && (size_t)n < size;
+    return n;
+}
+
+static ssize_t try_recv_lent(struct loop *loop, struct wait_call *call)
+{
+    struct buffer *buffer = buffer_take(loop);
+    if (!buffer)
+        return -ENOMEM;
+    ssize_t n = try_recv(call, buffer->data, BUFFER_SIZE);
+    if (n > 0) {
+        buffer->size = (size_t)n;
+        call->buffer = buffer;
+        return n;
+    }
+    buffer_give(loop, buffer);
+    call->buffer = NULL;
+    return n;
+}
+
+static int try_ready(const struct wait_call *call, short events)
+{
+    struct pollfd fd = {.fd = call->endpoint->fd, .events = events};
+    int n = kernel->ppoll(&fd, 1, 0);
+    return n == 0 ? -EAGAIN : n < 0 ? n : 0;
+}
+
+static ssize_t try_once(struct loop *loop, struct wait_call *call)
+{
+    int fd = call->endpoint->fd;
+    switch (call->kind) {
+    case WAIT_ACCEPT:
+        return try_accept(call);
+    case WAIT_CONNECT:
+        return try_connect(call);
+    case WAIT_RECV:
+        return try_recv(call, call->into, call->size);
+    case WAIT_RECV_LENT:
+        return try_recv_lent(loop, call);
+    case WAIT_SEND:
+        return kernel->send(fd, call->from, call->size, 0);
+    case WAIT_SENDMSG:
+        return kernel->sendmsg(fd, call->from, 0);
+    case WAIT_SENDFILE:
+        return kernel->sendfile(fd, call->file, call->offset, call->size);
+    case WAIT_READABLE:
+        return try_ready(call, POLLIN);
+    case WAIT_WRITABLE:
+        return try_ready(call, POLLOUT);
+    case WAIT_WAKE:
+        break;
+    }
+    return -EINVAL;
+}
+
+ssize_t ready_try(struct loop *loop, struct wait_call *call)
+{
+    if (call->endpoint->drained && wait_side_of(call) == WAIT_IN)
+        return -EAGAIN;
+    ssize_t n;
+    do
+        n = try_once(loop, call);
+    while (n == -EINTR);
+    return n;
+}
+
+bool ready_signal(struct endpoint *endpoint, enum wait_side side)
+{
+    if (side == WAIT_IN)
+        endpoint->drained = false;
+    struct wait_call *call = endpoint->calls[side];
+    if (!call)
+        return false;
+    wait_complete(call, -EAGAIN);
+    return true;
+}
