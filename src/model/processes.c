@@ -1,0 +1,330 @@
+// Processes: one for each caller (fork), or one for each worker, under a supervisor (prefork, and
+// coroutines whose workers are processes).
+//
+// Children are watched and reaped through a pidfd each, so that SIGCHLD and the application's own
+// children are left alone, and no exit can be missed.
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "kernel/kernel.h"
+#include "model/model.h"
+
+// pidfd_open can fail for want of a descriptor or of memory; the child is a zombie until it works.
+#define WATCH_RETRY ((int64_t)10000000)
+
+// ---- A process for each caller ----------------------------------------------------------------
+
+static void watch_caller_process(struct caller *caller);
+
+static void caller_process_ended(struct wait_call *call)
+{
+    struct caller *caller = LIST_ENTRY(call, struct caller, ended);
+    int status = 0;
+    int rc = kernel->reap(caller->process.fd, &status);
+    if (rc == 0 && call->result >= 0) {
+        wait_start(caller->home, call); // not yet
+        return;
+    }
+    wait_close(&caller->process);
+    caller->crew->ops->over(caller->crew, caller, rc > 0 ? status : 0);
+}
+
+static void watch_again(struct timer *timer)
+{
+    watch_caller_process(LIST_ENTRY(timer, struct caller, again));
+}
+
+static void reaped_by_others(struct timer *timer)
+{
+    struct caller *caller = LIST_ENTRY(timer, struct caller, again);
+    caller->crew->ops->over(caller->crew, caller, 0);
+}
+
+static void watch_caller_process(struct caller *caller)
+{
+    int fd = kernel->pidfd_open(caller->pid);
+    if (fd < 0) {
+        // -ESRCH: somebody else reaped it, since the application ignores SIGCHLD.
+        caller->again.at = fd == -ESRCH ? 0 : kernel->now() + WATCH_RETRY;
+        caller->again.expired = fd == -ESRCH ? reaped_by_others : watch_again;
+        timers_add(&caller->home->timers, &caller->again);
+        return;
+    }
+    wait_open(&caller->process, fd);
+    caller->ended.kind = WAIT_READABLE;
+    caller->ended.endpoint = &caller->process;
+    caller->ended.deadline = INT64_MAX;
+    caller->ended.done = caller_process_ended;
+    wait_start(caller->home, &caller->ended);
+}
+
+// In the child. Never returns.
+_Noreturn static void be_caller_process(struct crew *crew, struct caller *caller)
+{
+    loop_abandon(caller->home);
+    crew->ops->enter_process(crew, -1);
+    int rc = crew->ops->serve_alone(crew, caller);
+    kernel->exit_child(rc < 0 ? 1 : 0);
+    __builtin_unreachable();
+}
+
+int model_launch_process(struct crew *crew, struct caller *caller)
+{
+    caller->home = loop_here();
+    int pid = kernel->fork();
+    if (pid < 0)
+        return pid;
+    if (pid == 0)
+        be_caller_process(crew, caller);
+
+    // The parent's copy must go at once: else the caller would not see the end of his stream.
+    (void)kernel->close(caller->fd);
+    caller->fd = -1;
+    caller->pid = pid;
+    watch_caller_process(caller);
+    return 0;
+}
+
+// ---- A process for each worker ----------------------------------------------------------------
+
+// A worker that lived so long was no part of a crash loop.
+#define LIVED_WELL ((int64_t)10000000000)
+// The workers accept whom they find in the queue after the stop; a worker whose handler keeps its
+// loop does not, and must not keep the port open either.
+#define LISTEN_DELAY ((int64_t)100000000)
+// What is left to a worker after the grace time or the cut to end by itself.
+#define KILL_DELAY ((int64_t)1000000000)
+
+struct supervisor;
+
+struct worker {
+    struct supervisor *supervisor;
+    int number;
+    int pid; // 0: none
+    struct endpoint process;
+    struct wait_call ended;
+    struct timer restart;
+    int64_t started;
+    int deaths; // in a row, of workers that did not live well
+};
+
+struct supervisor {
+    struct crew *crew;
+    struct loop loop;
+    struct worker *workers;
+    int alive;
+    bool stopping;
+    int problem; // the first worker could not even be started
+    struct task *waiter;
+    struct endpoint stop, cut;
+    struct wait_call stop_call, cut_call;
+    struct timer kill_timer;
+    struct timer listen_timer;
+};
+
+static void start_worker(struct worker *worker);
+
+static void worker_is_gone(struct worker *worker, int status)
+{
+    // The first death is made good at once; a crash loop slows down to one start in 10 s.
+    static const int64_t delays_ms[] = {0, 100, 1000, 4000, 10000};
+    enum { DELAYS = sizeof delays_ms / sizeof *delays_ms };
+    struct supervisor *supervisor = worker->supervisor;
+
+    worker->pid = 0;
+    supervisor->alive--;
+    task_wake(supervisor->waiter);
+    if (supervisor->stopping)
+        return;
+    int64_t now = kernel->now();
+    if (now - worker->started >= LIVED_WELL)
+        worker->deaths = 0;
+    int64_t delay = delays_ms[worker->deaths < DELAYS ? worker->deaths : DELAYS - 1] * 1000000;
+    worker->deaths++;
+    supervisor->crew->ops->worker_lost(supervisor->crew, worker->number, status, delay);
+    worker->restart.at = now + delay;
+    timers_add(&supervisor->loop.timers, &worker->restart);
+}
+
+static void worker_process_ended(struct wait_call *call)
+{
+    struct worker *worker = LIST_ENTRY(call, struct worker, ended);
+    int status = 0;
+    int rc = kernel->reap(worker->process.fd, &status);
+    if (rc == 0 && call->result >= 0) {
+        wait_start(&worker->supervisor->loop, call);
+        return;
+    }
+    wait_close(&worker->process);
+    worker_is_gone(worker, rc > 0 ? status : 0);
+}
+
+_Noreturn static void be_worker_process(struct worker *worker)
+{
+    struct supervisor *supervisor = worker->supervisor;
+    struct crew *crew = supervisor->crew;
+    int number = worker->number;
+    for (int i = 0; i < crew->workers; i++)
+        if (supervisor->workers[i].pid)
+            (void)kernel->close(supervisor->workers[i].process.fd);
+    loop_abandon(&supervisor->loop);
+    crew->ops->enter_process(crew, number);
+    int rc = crew->ops->work(crew, number);
+    kernel->exit_child(rc < 0 ? 1 : 0);
+    __builtin_unreachable();
+}
+
+// Makes the process and begins to watch it. Returns 0 or a negative errno, and then there is none.
+static int fork_worker(struct worker *worker)
+{
+    int pid = kernel->fork();
+    if (pid == 0)
+        be_worker_process(worker);
+    if (pid < 0)
+        return pid;
+    int fd = kernel->pidfd_open(pid);
+    if (fd < 0) {
+        // Not to be watched, so not to be kept. It has no caller yet, or hardly.
+        kernel->kill_and_reap(pid);
+        return fd;
+    }
+    worker->pid = pid;
+    worker->started = kernel->now();
+    wait_open(&worker->process, fd);
+    worker->ended.kind = WAIT_READABLE;
+    worker->ended.endpoint = &worker->process;
+    worker->ended.deadline = INT64_MAX;
+    worker->ended.done = worker_process_ended;
+    wait_start(&worker->supervisor->loop, &worker->ended);
+    worker->supervisor->alive++;
+    return 0;
+}
+
+static void start_worker(struct worker *worker)
+{
+    int rc = fork_worker(worker);
+    if (rc == 0)
+        return;
+    struct supervisor *supervisor = worker->supervisor;
+    int64_t delay = KILL_DELAY;
+    supervisor->crew->ops->worker_lost(supervisor->crew, worker->number, rc, delay);
+    worker->restart.at = kernel->now() + delay;
+    timers_add(&supervisor->loop.timers, &worker->restart);
+}
+
+static void restart_worker(struct timer *timer)
+{
+    start_worker(LIST_ENTRY(timer, struct worker, restart));
+}
+
+static void kill_workers(struct timer *timer)
+{
+    struct supervisor *supervisor = LIST_ENTRY(timer, struct supervisor, kill_timer);
+    for (int i = 0; i < supervisor->crew->workers; i++)
+        if (supervisor->workers[i].pid)
+            (void)kernel->kill(supervisor->workers[i].process.fd, SIGKILL);
+}
+
+static void kill_at(struct supervisor *supervisor, int64_t when)
+{
+    timers_remove(&supervisor->loop.timers, &supervisor->kill_timer);
+    supervisor->kill_timer.at = when;
+    supervisor->kill_timer.expired = kill_workers;
+    timers_add(&supervisor->loop.timers, &supervisor->kill_timer);
+}
+
+static void stop_listening(struct timer *timer)
+{
+    struct supervisor *supervisor = LIST_ENTRY(timer, struct supervisor, listen_timer);
+    supervisor->crew->ops->stop_listening(supervisor->crew);
+}
+
+static void crew_stopped(struct wait_call *call)
+{
+    struct supervisor *supervisor = LIST_ENTRY(call, struct supervisor, stop_call);
+    if (call->result < 0)
+        return;
+    supervisor->stopping = true;
+    for (int i = 0; i < supervisor->crew->workers; i++)
+        timers_remove(&supervisor->loop.timers, &supervisor->workers[i].restart);
+    kill_at(supervisor, kernel->now() + supervisor->crew->grace + KILL_DELAY);
+    supervisor->listen_timer.at = kernel->now() + LISTEN_DELAY;
+    supervisor->listen_timer.expired = stop_listening;
+    timers_add(&supervisor->loop.timers, &supervisor->listen_timer);
+    task_wake(supervisor->waiter);
+}
+
+static void crew_cut(struct wait_call *call)
+{
+    struct supervisor *supervisor = LIST_ENTRY(call, struct supervisor, cut_call);
+    if (call->result >= 0)
+        kill_at(supervisor, kernel->now() + KILL_DELAY);
+}
+
+static void watch(struct supervisor *supervisor, struct endpoint *endpoint, struct wait_call *call,
+                  int fd)
+{
+    wait_open(endpoint, fd);
+    call->kind = WAIT_READABLE;
+    call->endpoint = endpoint;
+    call->deadline = INT64_MAX;
+    wait_start(&supervisor->loop, call);
+}
+
+static int supervise(struct supervisor *supervisor)
+{
+    supervisor->waiter = &supervisor->loop.root;
+    supervisor->stop_call.done = crew_stopped;
+    supervisor->cut_call.done = crew_cut;
+    watch(supervisor, &supervisor->stop, &supervisor->stop_call, supervisor->crew->stop_fd);
+    watch(supervisor, &supervisor->cut, &supervisor->cut_call, supervisor->crew->cut_fd);
+
+    for (int i = 0; i < supervisor->crew->workers; i++) {
+        struct worker *worker = &supervisor->workers[i];
+        worker->supervisor = supervisor;
+        worker->number = i;
+        worker->restart.expired = restart_worker;
+        if (i > 0) {
+            start_worker(worker);
+            continue;
+        }
+        int rc = fork_worker(worker);
+        if (rc < 0) {
+            supervisor->problem = rc; // EBUSY: no process can be made here, and none ever will
+            supervisor->stopping = true;
+            break;
+        }
+    }
+    while (!supervisor->stopping || supervisor->alive)
+        task_pause(supervisor->waiter);
+
+    timers_remove(&supervisor->loop.timers, &supervisor->kill_timer);
+    timers_remove(&supervisor->loop.timers, &supervisor->listen_timer);
+    wait_release(&supervisor->stop);
+    wait_release(&supervisor->cut);
+    return supervisor->problem;
+}
+
+int model_run_processes(struct crew *crew)
+{
+    struct supervisor *supervisor = kernel->allocate(sizeof *supervisor);
+    if (!supervisor)
+        return -ENOMEM;
+    supervisor->crew = crew;
+    int rc = -ENOMEM;
+    supervisor->workers = kernel->allocate((size_t)crew->workers * sizeof *supervisor->workers);
+    if (!supervisor->workers)
+        goto release;
+    rc = loop_open(&supervisor->loop, crew->backend);
+    if (rc < 0)
+        goto release;
+    rc = supervise(supervisor);
+    loop_close(&supervisor->loop);
+
+release:
+    kernel->release(supervisor->workers);
+    kernel->release(supervisor);
+    return rc;
+}
