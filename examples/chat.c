@@ -1,0 +1,134 @@
+// A chat with rooms and nicknames, in which nobody has to wait for a slow reader: whoever does not
+// read what is said to him is dropped.
+//
+//     chat [ADDRESS]              then several of: doorbell connect, nc localhost 7464
+//     /nick NAME   /join ROOM     anything else is said to the room
+//
+// Each handler writes to its own connection only. The others reach it through its channel, and a
+// task of its own (deliver) writes what comes out of that.
+
+#include <doorbell.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUTBOX = 64, NAME_SIZE = 24, LINE_SIZE = 512 };
+
+struct member {
+    struct member *next;
+    bell_conn *conn;
+    bell_channel *outbox; // of char *, freed by who takes them out
+    char nick[NAME_SIZE], room[NAME_SIZE];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // no call that waits is made under it
+static struct member *members;                           // guarded by lock
+static unsigned guests;                                  // guarded by lock
+
+// Says a line to everybody in the room.
+static void say(const char *room, const char *format, const char *nick, const char *text)
+{
+    char line[LINE_SIZE + 2 * NAME_SIZE];
+    snprintf(line, sizeof line, format, nick, text);
+    pthread_mutex_lock(&lock);
+    for (struct member *m = members; m; m = m->next) {
+        char *copy = strcmp(m->room, room) ? NULL : strdup(line);
+        if (copy && bell_channel_send(m->outbox, copy, 0) < 0) {
+            free(copy);
+            bell_cancel(m->conn); // he has not read the last 64 lines
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void enter(struct member *me)
+{
+    pthread_mutex_lock(&lock);
+    snprintf(me->nick, sizeof me->nick, "guest%u", ++guests);
+    snprintf(me->room, sizeof me->room, "lobby");
+    me->next = members;
+    members = me;
+    pthread_mutex_unlock(&lock);
+    say(me->room, "* %s came in%s\n", me->nick, "");
+}
+
+static void leave(struct member *me)
+{
+    pthread_mutex_lock(&lock);
+    struct member **m = &members;
+    while (*m != me)
+        m = &(*m)->next;
+    *m = me->next;
+    pthread_mutex_unlock(&lock);
+    say(me->room, "* %s left%s\n", me->nick, "");
+}
+
+static void rename_to(char name[NAME_SIZE], const char *text)
+{
+    pthread_mutex_lock(&lock);
+    snprintf(name, NAME_SIZE, "%.*s", NAME_SIZE - 1, text);
+    pthread_mutex_unlock(&lock);
+}
+
+static void obey(struct member *me, const char *line)
+{
+    if (!strncmp(line, "/nick ", 6) && line[6]) {
+        say(me->room, "* %s is now %s\n", me->nick, line + 6);
+        rename_to(me->nick, line + 6);
+    } else if (!strncmp(line, "/join ", 6) && line[6]) {
+        say(me->room, "* %s went to %s\n", me->nick, line + 6);
+        rename_to(me->room, line + 6);
+        say(me->room, "* %s came in%s\n", me->nick, "");
+    } else {
+        say(me->room, "%s: %s\n", me->nick, line);
+    }
+}
+
+static int deliver(void *arg)
+{
+    struct member *me = arg;
+    void *line;
+    int rc = 0;
+    while (bell_channel_receive(me->outbox, &line, BELL_NEVER) == 1) {
+        if (rc == 0)
+            rc = bell_write(me->conn, line, strlen(line)) < 0;
+        free(line);
+    }
+    return rc;
+}
+
+static int chat(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char line[LINE_SIZE];
+    struct member me = {.conn = conn, .outbox = bell_channel_open(OUTBOX)};
+    bell_group *group = bell_group_open();
+    ssize_t n = -1;
+    if (me.outbox && group && bell_go(group, deliver, &me) == 0) {
+        enter(&me);
+        while ((n = bell_readline(conn, line, sizeof line)) > 0) {
+            line[strcspn(line, "\r\n")] = 0;
+            obey(&me, line);
+        }
+        leave(&me);
+        bell_channel_end(me.outbox);
+        (void)bell_group_wait(group, bell_in(BELL_SECOND));
+    }
+    bell_group_close(group);
+    void *left;
+    while (me.outbox && bell_channel_receive(me.outbox, &left, 0) == 1)
+        free(left);
+    bell_channel_close(me.outbox);
+    return (int)n;
+}
+
+int main(int argc, char **argv)
+{
+    struct bell_server_options options = {
+        .size = sizeof options, .name = "chat", .flags = BELL_STOP_ON_SIGNALS | BELL_SHARES_MEMORY};
+    if (bell_serve(argc > 1 ? argv[1] : "localhost:7464", chat, NULL, &options) == 0)
+        return 0;
+    fprintf(stderr, "chat: %s\n", bell_error());
+    return 1;
+}
