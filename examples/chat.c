@@ -26,11 +26,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // no call that waits i
 static struct member *members;                           // guarded by lock
 static unsigned guests;                                  // guarded by lock
 
-// Says a line to everybody in the room.
-static void say(const char *room, const char *format, const char *nick, const char *text)
+// Says "WHO WHAT" to everybody in the room.
+static void say(const char *room, const char *who, const char *what)
 {
     char line[LINE_SIZE + 2 * NAME_SIZE];
-    snprintf(line, sizeof line, format, nick, text);
+    snprintf(line, sizeof line, "%s%s\n", who, what);
     pthread_mutex_lock(&lock);
     for (struct member *m = members; m; m = m->next) {
         char *copy = strcmp(m->room, room) ? NULL : strdup(line);
@@ -50,7 +50,7 @@ static void enter(struct member *me)
     me->next = members;
     members = me;
     pthread_mutex_unlock(&lock);
-    say(me->room, "* %s came in%s\n", me->nick, "");
+    say(me->room, me->nick, " came in");
 }
 
 static void leave(struct member *me)
@@ -61,7 +61,7 @@ static void leave(struct member *me)
         m = &(*m)->next;
     *m = me->next;
     pthread_mutex_unlock(&lock);
-    say(me->room, "* %s left%s\n", me->nick, "");
+    say(me->room, me->nick, " left");
 }
 
 static void rename_to(char name[NAME_SIZE], const char *text)
@@ -73,15 +73,17 @@ static void rename_to(char name[NAME_SIZE], const char *text)
 
 static void obey(struct member *me, const char *line)
 {
+    char who[NAME_SIZE + 2];
+    snprintf(who, sizeof who, "%s: ", me->nick);
     if (!strncmp(line, "/nick ", 6) && line[6]) {
-        say(me->room, "* %s is now %s\n", me->nick, line + 6);
         rename_to(me->nick, line + 6);
+        say(me->room, who, "is another name now");
     } else if (!strncmp(line, "/join ", 6) && line[6]) {
-        say(me->room, "* %s went to %s\n", me->nick, line + 6);
+        say(me->room, me->nick, " went out");
         rename_to(me->room, line + 6);
-        say(me->room, "* %s came in%s\n", me->nick, "");
+        say(me->room, me->nick, " came in");
     } else {
-        say(me->room, "%s: %s\n", me->nick, line);
+        say(me->room, who, line);
     }
 }
 

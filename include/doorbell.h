@@ -97,19 +97,19 @@ enum bell_event_kind {
 // What happened, as one line of printable ASCII without a newline.
 struct bell_event {
     enum bell_event_kind kind;
-    const char *text; // valid during the call
-    const char *peer; // the caller it is about, or NULL
+    const char *text;             // valid during the call
+    const char *peer;             // the caller it is about, or NULL
     uint64_t bytes_in, bytes_out; // of an ended conversation
 };
 
 // What to add up in bell_server_options.flags.
 enum {
-    BELL_STOP_ON_SIGNALS = 1 << 0,    // SIGTERM and SIGINT stop the server; restored when it ends
-    BELL_SHARES_MEMORY = 1 << 1,      // handlers share memory: models with processes are refused
-    BELL_NOT_THREAD_SAFE = 1 << 2,    // handlers must be on one thread: models with threads refused
+    BELL_STOP_ON_SIGNALS = 1 << 0, // SIGTERM and SIGINT stop the server; restored when it ends
+    BELL_SHARES_MEMORY = 1 << 1,   // handlers share memory: models with processes are refused
+    BELL_NOT_THREAD_SAFE = 1 << 2, // handlers must be on one thread: models with threads refused
     BELL_WORKERS_ARE_PROCESSES = 1 << 3, // of coroutines; each may have its own descriptors' limit
-    BELL_REUSEPORT = 1 << 4,          // let other servers listen on the same port (SO_REUSEPORT)
-    BELL_NO_REUSEADDR = 1 << 5,       // leave SO_REUSEADDR off, to see what happens
+    BELL_REUSEPORT = 1 << 4,             // let other servers listen on the same port (SO_REUSEPORT)
+    BELL_NO_REUSEADDR = 1 << 5,          // leave SO_REUSEADDR off, to see what happens
     BELL_IPV4_ONLY = 1 << 6,
     BELL_IPV6_ONLY = 1 << 7,
     BELL_NO_OVERFLOW_MESSAGE = 1 << 8, // no SIGSEGV handler that names an overflowed stack
@@ -119,32 +119,32 @@ enum {
 
 // How to serve. Every zero is the default told; only `size` must be set.
 struct bell_server_options {
-    size_t size;       // sizeof(struct bell_server_options); 0 is EINVAL
-    const char *name;  // of the handler, for messages; default "handler"
-    const char *model; // who runs the handlers; default $BELL_MODEL, else "coroutines"
-                       //   iterative   one caller after the other
-                       //   fork        a process each
-                       //   prefork     `workers` processes, each one caller at a time
-                       //   threads     a thread each
-                       //   pool        `workers` threads, each one caller at a time
-                       //   coroutines  a coroutine each, on `workers` threads ("coro" for short)
+    size_t size;         // sizeof(struct bell_server_options); 0 is EINVAL
+    const char *name;    // of the handler, for messages; default "handler"
+    const char *model;   // who runs the handlers; default $BELL_MODEL, else "coroutines"
+                         //   iterative   one caller after the other
+                         //   fork        a process each
+                         //   prefork     `workers` processes, each one caller at a time
+                         //   threads     a thread each
+                         //   pool        `workers` threads, each one caller at a time
+                         //   coroutines  a coroutine each, on `workers` threads ("coro" for short)
     const char *backend; // how loops wait: "epoll", "block" (poll(2)); default $BELL_BACKEND, else
                          // "auto", the best of this system
-    int workers;     // 0: 1 for coroutines, else the number of processors; BELL_PER_CPU
-    int callers_max; // at one time, all workers together; 0: as many as descriptors allow
+    int workers;         // 0: 1 for coroutines, else the number of processors; BELL_PER_CPU
+    int callers_max;     // at one time, all workers together; 0: as many as descriptors allow
     int callers_per_address_max; // at one time, of one IPv4 address or IPv6 /64; loopback and Unix
                                  // sockets are exempt; 0: a quarter of what callers_max is
     int backlog;                 // length of the queue of callers not accepted yet; 0: somaxconn
-    int64_t idle_timeout;   // ends a conversation in which nothing moved for so long; 0: never
-    int64_t total_timeout;  // ends a conversation that lasts so long; 0: never
-    uint64_t rate_min;      // ends one that moves fewer bytes per second, both ways together, over
-                            // its life less a grace of 10 s; 0: no such limit
-    int64_t grace;        // after bell_server_stop conversations may go on for so long; 0: 5 s
-    int64_t linger_time;  // after a conversation we wait so long for the caller's end; 0: 2 s
-    size_t linger_bytes;  // and throw away so many bytes of his; 0: 64 KiB
-    unsigned flags;       // BELL_STOP_ON_SIGNALS and so on
+    int64_t idle_timeout;        // ends a conversation in which nothing moved for so long; 0: never
+    int64_t total_timeout;       // ends a conversation that lasts so long; 0: never
+    uint64_t rate_min;   // ends one that moves fewer bytes per second, both ways together, over
+                         // its life less a grace of 10 s; 0: no such limit
+    int64_t grace;       // after bell_server_stop conversations may go on for so long; 0: 5 s
+    int64_t linger_time; // after a conversation we wait so long for the caller's end; 0: 2 s
+    size_t linger_bytes; // and throw away so many bytes of his; 0: 64 KiB
+    unsigned flags;      // BELL_STOP_ON_SIGNALS and so on
     void (*log)(const struct bell_event *event, void *log_arg); // told what happens; 0: nobody is.
-                          // May be called from any of the server's threads and processes.
+        // May be called from any of the server's threads and processes.
     void *log_arg;
 };
 
@@ -232,15 +232,15 @@ BELL_API int bell_server_step(bell_server *server);
 
 // Counted since the server was made, over all its threads and processes.
 struct bell_counts {
-    uint64_t accepted;     // callers
-    uint64_t active;       // of these, now
-    uint64_t polite;       // conversations that the handler ended with 0
-    uint64_t aborted;      // ... with anything else, or whose process died
-    uint64_t limited;      // ended by idle_timeout, total_timeout or rate_min
-    uint64_t cut;          // ended by the server's stop
-    uint64_t refused;      // callers over callers_per_address_max
-    uint64_t accept_errors; // times that accept(2) failed for want of something
-    uint64_t workers_lost; // worker processes that died and were replaced
+    uint64_t accepted;            // callers
+    uint64_t active;              // of these, now
+    uint64_t polite;              // conversations that the handler ended with 0
+    uint64_t aborted;             // ... with anything else, or whose process died
+    uint64_t limited;             // ended by idle_timeout, total_timeout or rate_min
+    uint64_t cut;                 // ended by the server's stop
+    uint64_t refused;             // callers over callers_per_address_max
+    uint64_t accept_errors;       // times that accept(2) failed for want of something
+    uint64_t workers_lost;        // worker processes that died and were replaced
     uint64_t bytes_in, bytes_out; // of conversations that are over
 };
 

@@ -14,23 +14,25 @@ enum { CHUNK_SIZE = 64 * 1024 };
 
 static void print_help(void)
 {
-    puts("Usage: doorbell connect [ADDRESS | HOST PORT] [OPTIONS]\n"
-         "\n"
-         "Copies stdin to the socket and the socket to stdout. When stdin ends the server is told\n"
-         "so (half-close) and reading goes on until the server is done. The exit code says whether\n"
-         "everything arrived. The address is " DEFAULT_ADDRESS " if none is given.\n"
-         "\n"
-         "  -t, --timeout TIME  for connecting: 250ms 5s 2m                       [30s]\n"
-         "  -i, --idle TIME     give up after TIME without an answer              [never]\n"
-         "  -q, --quiet         no notes\n"
-         "  -h, --help\n"
-         "\n"
-         "Exit codes: 0 everything was sent and the server finished, 2 wrong usage, 3 no such name,\n"
-         "4 refused or unreachable, 5 timed out, 6 broken in the middle.\n"
-         "\n"
-         "Examples:\n"
-         "  doorbell connect localhost 7464 < README.md\n"
-         "  echo hello | doorbell connect /tmp/echo.sock");
+    puts(
+        "Usage: doorbell connect [ADDRESS | HOST PORT] [OPTIONS]\n"
+        "\n"
+        "Copies stdin to the socket and the socket to stdout. When stdin ends the server is told\n"
+        "so (half-close) and reading goes on until the server is done. The exit code says whether\n"
+        "everything arrived. The address is " DEFAULT_ADDRESS " if none is given.\n"
+        "\n"
+        "  -t, --timeout TIME  for connecting: 250ms 5s 2m                       [30s]\n"
+        "  -i, --idle TIME     give up after TIME without an answer              [never]\n"
+        "  -q, --quiet         no notes\n"
+        "  -h, --help\n"
+        "\n"
+        "Exit codes: 0 everything was sent and the server finished, 2 wrong usage, 3 no such "
+        "name,\n"
+        "4 refused or unreachable, 5 timed out, 6 broken in the middle.\n"
+        "\n"
+        "Examples:\n"
+        "  doorbell connect localhost 7464 < README.md\n"
+        "  echo hello | doorbell connect /tmp/echo.sock");
 }
 
 struct arguments {
@@ -62,7 +64,8 @@ static char *join_host_and_port(const char *host, const char *port)
     size_t size = strlen(host) + strlen(port) + 4;
     char *address = malloc(size);
     if (address)
-        snprintf(address, size, strchr(host, ':') && host[0] != '[' ? "[%s]:%s" : "%s:%s", host, port);
+        snprintf(address, size, strchr(host, ':') && host[0] != '[' ? "[%s]:%s" : "%s:%s", host,
+                 port);
     return address;
 }
 

@@ -7,7 +7,8 @@
 
 static const struct command commands[] = {
     {"serve", serve_main, "SERVICE [ADDRESS...]", "a small server: echo, upper, discard, message"},
-    {"connect", connect_main, "[ADDRESS | HOST PORT]", "call a server; stdin goes there, stdout gets the answer"},
+    {"connect", connect_main, "[ADDRESS | HOST PORT]",
+     "call a server; stdin goes there, stdout gets the answer"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -125,7 +125,8 @@ static void print_help(void)
          "  -h, --help\n"
          "\n"
          "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a second one\n"
-         "ends at once. Exit codes: 0 stopped, 2 wrong usage, 4 cannot listen there, 5 callers were\n"
+         "ends at once. Exit codes: 0 stopped, 2 wrong usage, 4 cannot listen there, 5 callers "
+         "were\n"
          "cut short, 6 anything else.");
 }
 
@@ -141,7 +142,8 @@ static const struct service *find_service(const char *word)
     if (near)
         complain("serve", "there is no service %.60s; did you mean %s?", word, near);
     else
-        complain("serve", "there is no service %.60s; there are echo, upper, discard, message", word);
+        complain("serve", "there is no service %.60s; there are echo, upper, discard, message",
+                 word);
     return NULL;
 }
 

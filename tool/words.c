@@ -70,7 +70,8 @@ bool parse_number(const char *text, int min, int max, int *ret_number)
     char *end;
     errno = 0;
     long number = strtol(text, &end, 10);
-    if (errno || end == text || *end || !isdigit((unsigned char)text[0]) || number < min || number > max)
+    if (errno || end == text || *end || !isdigit((unsigned char)text[0]) || number < min ||
+        number > max)
         return false;
     *ret_number = (int)number;
     return true;

@@ -1,3 +1,7 @@
+// Reading addresses. Each parse function gets a part of the text and either fills in its fields of
+// the address or refuses with a sentence; all but addr_parse write into an address that nobody sees
+// if they fail.
+
 #include "addr/addr.h"
 
 #include <arpa/inet.h>
@@ -6,28 +10,70 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/un.h>
+#include <strings.h>
 
-// No address that can be used is longer; what is, is not even looked through.
-enum { TEXT_MAX = 2048, SHOWN = 60 };
+#include "base/text.h"
 
-// ---- Reading ----------------------------------------------------------------------------------
-
-struct reason {
-    char *text;
+// A part of the text.
+struct part {
+    const char *at;
     size_t size;
 };
 
-static int refuse(const struct reason *why, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+// A part as it is shown in a sentence. Strangers' texts may be long and hold anything.
+struct shown {
+    char text[48];
+};
 
-static int refuse(const struct reason *why, int error, const char *format, ...)
+static struct shown show(struct part part)
 {
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(why->text, why->size, format, arguments);
-    va_end(arguments);
+    struct shown shown;
+    struct text text;
+    text_init(&text, shown.text, sizeof shown.text);
+    text_escape(&text, part.at, part.size);
+    return shown;
+}
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct text *why, int error,
+                                                        const char *format, ...)
+{
+    char sentence[256];
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, list);
+    va_end(list);
+    text_add(why, sentence);
     return error;
+}
+
+static struct part skip(struct part part, size_t count)
+{
+    return (struct part){part.at + count, part.size - count};
+}
+
+static const char *find(struct part part, char c)
+{
+    return part.size > 0 ? memchr(part.at, c, part.size) : NULL;
+}
+
+static const char *find_last(struct part part, char c)
+{
+    return part.size > 0 ? memrchr(part.at, c, part.size) : NULL;
+}
+
+static struct part before(struct part part, const char *end)
+{
+    return (struct part){part.at, (size_t)(end - part.at)};
+}
+
+static struct part after(struct part part, const char *end)
+{
+    return skip(part, (size_t)(end + 1 - part.at));
+}
+
+static bool is(struct part part, const char *word)
+{
+    return strlen(word) == part.size && strncasecmp(part.at, word, part.size) == 0;
 }
 
 static bool is_digit(char c)
@@ -40,271 +86,373 @@ static bool is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static bool is_number(const char *text)
+static bool has_only(struct part part, const char *others)
 {
-    const char *c = text;
-    while (is_digit(*c))
-        c++;
-    return c > text && !*c;
-}
-
-// RFC 6335, 5.1: a service name has letters, digits and hyphens, and at least one letter; those of
-// /etc/services have dots, underscores and plus signs, too. It must begin with a letter here, so that
-// 5000x is taken for what it is: a mistyped number.
-static bool is_service_name(const char *text)
-{
-    if (!is_letter(text[0]))
-        return false;
-    for (const char *c = text; *c; c++)
-        if (!is_letter(*c) && !is_digit(*c) && !strchr("-._+", *c))
+    for (size_t i = 0; i < part.size; i++) {
+        char c = part.at[i];
+        if (!is_letter(c) && !is_digit(c) && !(c && strchr(others, c)))
             return false;
+    }
     return true;
 }
 
-static int parse_port(const char *text, struct addr *ret, const struct reason *why)
+static bool is_number(struct part part)
 {
-    size_t length = strlen(text);
-    if (length == 0)
+    for (size_t i = 0; i < part.size; i++)
+        if (!is_digit(part.at[i]))
+            return false;
+    return part.size > 0;
+}
+
+// The number without the zeroes before it.
+static struct part trim_zeroes(struct part number)
+{
+    while (number.size > 1 && number.at[0] == '0')
+        number = skip(number, 1);
+    return number;
+}
+
+// ---- ports ------------------------------------------------------------------------------------
+
+int addr_port_number(const char *port)
+{
+    struct part number = {port, strlen(port)};
+    if (!is_number(number))
+        return -EINVAL;
+    number = trim_zeroes(number);
+    if (number.size > 5)
+        return -EINVAL;
+    int value = 0;
+    for (size_t i = 0; i < number.size; i++)
+        value = value * 10 + (number.at[i] - '0');
+    return value <= UINT16_MAX ? value : -EINVAL;
+}
+
+// RFC 6335, 5.1: a service name has letters, digits and hyphens, and at least one letter; some in
+// /etc/services have dots, underscores and plus signs, too. Here it begins with a letter, so that
+// 5000x is taken for what it is: a mistyped number.
+static int parse_port(struct part port, struct addr *addr, struct text *why)
+{
+    bool number = is_number(port);
+    if (number)
+        port = trim_zeroes(port);
+    if (port.size == 0)
         return refuse(why, -EINVAL, "the port is missing");
-    if (length >= sizeof ret->port)
-        return refuse(why, -EINVAL, "port %.*s... is too long", SHOWN, text);
-    if (is_number(text)) {
-        const char *digits = text + strspn(text, "0");
-        if (strlen(digits) > 5 || (strlen(digits) == 5 && strcmp(digits, "65535") > 0))
-            return refuse(why, -EINVAL, "port %s is above 65535", text);
-        (void)snprintf(ret->port, sizeof ret->port, "%s", *digits ? digits : "0");
+    if (!number && (!is_letter(port.at[0]) || !has_only(port, "-._+")))
+        return refuse(why, -EINVAL,
+                      "port %s is neither a number from 0 to 65535 nor a service name",
+                      show(port).text);
+    if (!number && port.size >= sizeof addr->port)
+        return refuse(why, -ENAMETOOLONG, "the name of the service has %zu bytes, more than %zu",
+                      port.size, sizeof addr->port - 1);
+    if (port.size >= sizeof addr->port)
+        return refuse(why, -EINVAL, "port %s is above 65535", show(port).text);
+    memcpy(addr->port, port.at, port.size);
+    if (number && addr_port_number(addr->port) < 0)
+        return refuse(why, -EINVAL, "port %s is above 65535", show(port).text);
+    return 0;
+}
+
+// ---- hosts ------------------------------------------------------------------------------------
+
+static bool is_ipv4(struct part host)
+{
+    char text[INET_ADDRSTRLEN] = "";
+    struct in_addr number;
+    if (host.size >= sizeof text)
+        return false;
+    memcpy(text, host.at, host.size);
+    return inet_pton(AF_INET, text, &number) == 1;
+}
+
+static bool is_ipv6(struct part host)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    struct in6_addr number;
+    if (host.size >= sizeof text)
+        return false;
+    memcpy(text, host.at, host.size);
+    return inet_pton(AF_INET6, text, &number) == 1;
+}
+
+// The C library reads 127.1, 0x7f.1 and 2130706433 as IPv4 addresses, which surprises people and
+// gets around filters. No name ends in a number: the top-level domains are alphabetic (RFC 1123, 2.1).
+static bool looks_like_ipv4(struct part host)
+{
+    if (host.size > 0 && host.at[host.size - 1] == '.')
+        host.size--;
+    const char *dot = find_last(host, '.');
+    struct part label = dot ? after(host, dot) : host;
+    bool hex = label.size >= 2 && label.at[0] == '0' && (label.at[1] == 'x' || label.at[1] == 'X');
+    return is_number(label) ||
+           (hex && strspn(label.at + 2, "0123456789abcdefABCDEF") >= label.size - 2);
+}
+
+// Labels have 1 to 63 bytes and do not begin with a hyphen. One dot may stand at the end.
+static bool has_good_labels(struct part name)
+{
+    if (name.size > 0 && name.at[name.size - 1] == '.')
+        name.size--;
+    for (;;) {
+        const char *dot = find(name, '.');
+        struct part label = dot ? before(name, dot) : name;
+        if (label.size == 0 || label.size > 63 || label.at[0] == '-')
+            return false;
+        if (!dot)
+            return true;
+        name = after(name, dot);
+    }
+}
+
+static int check_name(struct part host, struct text *why)
+{
+    const size_t size_max = 253;
+    size_t size = host.size - (host.at[host.size - 1] == '.');
+    for (size_t i = 0; i < host.size; i++)
+        if ((unsigned char)host.at[i] >= 0x80)
+            return refuse(why, -EINVAL,
+                          "host %s is not ASCII: write the form that begins with xn--",
+                          show(host).text);
+    if (!has_only(host, "-._"))
+        return refuse(why, -EINVAL, "host %s has characters that no name has", show(host).text);
+    if (size > size_max)
+        return refuse(why, -ENAMETOOLONG, "the name of the host has %zu bytes, more than %zu", size,
+                      size_max);
+    if (!has_good_labels(host))
+        return refuse(why, -EINVAL,
+                      "host %s is not a name: between dots are 1 to 63 bytes, not "
+                      "beginning with a hyphen",
+                      show(host).text);
+    return 0;
+}
+
+static int set_family(enum addr_family family, struct addr *addr, struct text *why)
+{
+    if (addr->family != ADDR_ANY && addr->family != family)
+        return refuse(why, -EINVAL, "tcp%c: stands before an IPv%c address",
+                      addr->family == ADDR_V4 ? '4' : '6', family == ADDR_V4 ? '4' : '6');
+    addr->family = family;
+    return 0;
+}
+
+static int parse_host(struct part host, struct addr *addr, struct text *why)
+{
+    addr->wildcard = is(host, "*");
+    addr->loopback_default = host.size == 0 || is(host, "localhost") || is(host, "localhost.");
+    if (host.size == 0 || addr->wildcard)
         return 0;
-    }
-    if (!is_service_name(text))
-        return refuse(why, -EINVAL, "port %s is neither a number from 0 to 65535 nor a service name",
-                      text);
-    memcpy(ret->port, text, length + 1);
-    return 0;
-}
-
-static int parse_host(const char *text, size_t length, struct addr *ret, const struct reason *why)
-{
-    if (length >= sizeof ret->host)
-        return refuse(why, -EINVAL, "host %.*s... is too long", SHOWN, text);
-    memcpy(ret->host, text, length);
-    ret->host[length] = 0;
-    if (!strcmp(ret->host, "*")) {
-        ret->wildcard = true;
-        ret->host[0] = 0;
-    }
-    ret->loopback_default = !strcmp(ret->host, "localhost") || (length == 0 && !ret->wildcard);
-    for (const char *c = ret->host; *c; c++)
-        if (!is_letter(*c) && !is_digit(*c) && !strchr("-._:%", *c))
-            return refuse(why, -EINVAL, "host %.*s has a %c in it, which no host name has", SHOWN,
-                          ret->host, *c);
-    if (ret->host[0] == '-')
-        return refuse(why, -EINVAL, "host %.*s begins with a hyphen", SHOWN, ret->host);
-    return 0;
-}
-
-static int parse_bracketed(const char *text, struct addr *ret, const struct reason *why)
-{
-    const char *end = strchr(text, ']');
-    if (!end)
-        return refuse(why, -EINVAL, "the ] after the IPv6 address is missing");
-    int rc = parse_host(text + 1, (size_t)(end - text) - 1, ret, why);
+    int rc = check_name(host, why);
     if (rc < 0)
         return rc;
-    struct in6_addr address;
-    char digits[ADDR_HOST_SIZE];
-    (void)snprintf(digits, sizeof digits, "%.*s", (int)strcspn(ret->host, "%"), ret->host);
-    if (inet_pton(AF_INET6, digits, &address) != 1)
-        return refuse(why, -EINVAL, "%.*s is not an IPv6 address", SHOWN, ret->host);
-    ret->family = ADDR_V6;
-    if (end[1] != ':')
-        return refuse(why, -EINVAL, "after ] a colon and a port are wanted");
-    return parse_port(end + 2, ret, why);
+    bool ipv4 = is_ipv4(host);
+    if (!ipv4 && looks_like_ipv4(host))
+        return refuse(why, -EINVAL,
+                      "%s is not an IPv4 address: four numbers from 0 to 255, without "
+                      "zeroes before them",
+                      show(host).text);
+    memcpy(addr->host, host.at, host.size);
+    return ipv4 ? set_family(ADDR_V4, addr, why) : 0;
 }
 
-static int parse_tcp(const char *text, struct addr *ret, const struct reason *why)
+// What stands between brackets, perhaps with an interface after a %. A URL has %25 for it (RFC 6874).
+static int parse_ipv6(struct part host, bool url, struct addr *addr, struct text *why)
 {
-    ret->scheme = ADDR_TCP;
-    if (text[0] == '[')
-        return parse_bracketed(text, ret, why);
-    const char *colon = strrchr(text, ':');
-    if (!colon) {
-        ret->loopback_default = true;
-        if (!is_number(text))
-            return refuse(why, -EINVAL, "%.*s: a port is missing (HOST:PORT), or a number alone is wanted",
-                          SHOWN, text);
-        return parse_port(text, ret, why);
+    const size_t interface_size_max = 15; // IFNAMSIZ - 1
+    const char *percent = find(host, '%');
+    struct part number = percent ? before(host, percent) : host;
+    if (!is_ipv6(number))
+        return refuse(why, -EINVAL, "%s is not an IPv6 address", show(host).text);
+    memcpy(addr->host, number.at, number.size);
+    if (percent) {
+        struct part interface = after(host, percent);
+        if (url && interface.size > 2 && strncmp(interface.at, "25", 2) == 0)
+            interface = skip(interface, 2);
+        if (interface.size == 0 || interface.size > interface_size_max ||
+            !has_only(interface, "-._"))
+            return refuse(why, -EINVAL, "%s is not the name or number of an interface",
+                          show(interface).text);
+        addr->host[number.size] = '%';
+        memcpy(addr->host + number.size + 1, interface.at, interface.size);
     }
-    if (memchr(text, ':', (size_t)(colon - text)))
-        return refuse(why, -EINVAL, "%.*s is ambiguous: put the IPv6 address in brackets, [%.*s]:%.*s",
-                      SHOWN, text, (int)(colon - text < SHOWN ? colon - text : SHOWN), text, SHOWN,
-                      colon + 1);
-    int rc = parse_host(text, (size_t)(colon - text), ret, why);
-    return rc < 0 ? rc : parse_port(colon + 1, ret, why);
+    return set_family(ADDR_V6, addr, why);
 }
 
-static int parse_unix(const char *text, struct addr *ret, const struct reason *why)
+// ---- tcp --------------------------------------------------------------------------------------
+
+static int parse_bracketed(struct part text, bool url, struct addr *addr, struct text *why)
 {
-    ret->scheme = ADDR_UNIX;
-    size_t length = strlen(text);
-    bool abstract = text[0] == '@';
-    if (length == 0 || (abstract && length == 1))
-        return refuse(why, -EINVAL, "the name of the Unix socket is missing");
-    // An abstract name has a NUL before it, in place of the @; a path has one behind it.
-    ret->path_size = abstract ? length : length + 1;
-    if (ret->path_size > sizeof ret->path)
-        return refuse(why, -ENAMETOOLONG, "the path of a Unix socket has %zu bytes, and may have 107",
-                      length);
-    memcpy(ret->path, text, length);
+    const char *end = find(text, ']');
+    if (!end)
+        return refuse(why, -EINVAL, "%s has no closing bracket", show(text).text);
+    int rc = parse_ipv6(skip(before(text, end), 1), url, addr, why);
+    if (rc < 0)
+        return rc;
+    struct part rest = after(text, end);
+    if (rest.size == 0)
+        return refuse(why, -EINVAL, "the port is missing: write %s:PORT", show(text).text);
+    if (rest.at[0] != ':')
+        return refuse(why, -EINVAL, "after the bracket stands %s, not a colon and a port",
+                      show(rest).text);
+    return parse_port(skip(rest, 1), addr, why);
+}
+
+// One word: a number is a port, and a text that begins as one was meant to be.
+static int parse_word(struct part word, struct addr *addr, struct text *why)
+{
+    bool meant_as_port = is_digit(word.at[0]) || word.at[0] == '-' || word.at[0] == '+';
+    if (!meant_as_port || find(word, '.'))
+        return refuse(why, -EINVAL, "the port is missing: write %s:PORT", show(word).text);
+    addr->loopback_default = true;
+    return parse_port(word, addr, why);
+}
+
+static int refuse_colons(struct part text, const char *last, struct text *why)
+{
+    struct part host = before(text, last), port = after(text, last);
+    if (is_ipv6(host) && port.size > 0)
+        return refuse(why, -EINVAL, "%s is ambiguous: put the IPv6 address in brackets, [%s]:%s",
+                      show(text).text, show(host).text, show(port).text);
+    if (is_ipv6(text))
+        return refuse(why, -EINVAL, "the port is missing: write [%s]:PORT", show(text).text);
+    return refuse(why, -EINVAL, "%s has too many colons", show(text).text);
+}
+
+static int parse_tcp(struct part text, bool url, struct addr *addr, struct text *why)
+{
+    if (url && text.size > 0 && text.at[text.size - 1] == '/')
+        text.size--;
+    if (text.size == 0)
+        return refuse(why, -EINVAL, "the host and the port are missing");
+    for (size_t i = 0; url && i < text.size; i++)
+        if (strchr("/?#@", text.at[i]))
+            return refuse(why, -EINVAL, "%s has more in it than a host and a port",
+                          show(text).text);
+    if (text.at[0] == '[')
+        return parse_bracketed(text, url, addr, why);
+    const char *colon = find_last(text, ':');
+    if (!colon)
+        return parse_word(text, addr, why);
+    if (find(text, ':') != colon)
+        return refuse_colons(text, colon, why);
+    int rc = parse_host(before(text, colon), addr, why);
+    return rc < 0 ? rc : parse_port(after(text, colon), addr, why);
+}
+
+// ---- unix, fd ---------------------------------------------------------------------------------
+
+static int parse_unix(struct part text, bool url, struct addr *addr, struct text *why)
+{
+    bool abstract = text.size > 0 && text.at[0] == '@';
+    if (text.size <= abstract)
+        return refuse(why, -EINVAL, "the path of the unix socket is missing");
+    if (url && !abstract && text.at[0] != '/')
+        return refuse(why, -EINVAL, "after unix:// stands %s, not a path from the root on",
+                      show(text).text);
+    size_t room = sizeof addr->path - !abstract; // a NUL behind a path, and in place of the @
+    if (text.size > room)
+        return refuse(why, -ENAMETOOLONG, "the path has %zu bytes; a unix socket's has at most %zu",
+                      text.size, room);
+    memcpy(addr->path, text.at, text.size);
+    addr->path_size = text.size + !abstract;
     if (abstract)
-        ret->path[0] = 0;
+        addr->path[0] = '\0';
     return 0;
 }
 
-static int parse_fd(const char *text, struct addr *ret, const struct reason *why)
+static int parse_fd(struct part text, struct addr *addr, struct text *why)
 {
-    ret->scheme = ADDR_FD;
-    if (!is_number(text) || strlen(text) > 7)
-        return refuse(why, -EINVAL, "fd:%.*s: the number of a descriptor is wanted", SHOWN, text);
-    ret->fd = 0;
-    for (; *text; text++)
-        ret->fd = ret->fd * 10 + (*text - '0');
+    const int fd_max = 1 << 30; // no system has so many, and no sum here overflows
+    struct part number = trim_zeroes(text);
+    if (!is_number(text) || number.size > 10)
+        return refuse(why, -EINVAL, "fd:%s is not the number of a descriptor", show(text).text);
+    int64_t fd = 0;
+    for (size_t i = 0; i < number.size; i++)
+        fd = fd * 10 + (number.at[i] - '0');
+    if (fd > fd_max)
+        return refuse(why, -EINVAL, "fd:%s is not the number of a descriptor", show(text).text);
+    addr->fd = (int)fd;
     return 0;
 }
 
-// The text behind "SCHEME:" or "SCHEME://"; NULL when it does not begin so.
-static const char *after_scheme(const char *text, const char *scheme)
+// ---- all of them ------------------------------------------------------------------------------
+
+static const struct scheme {
+    const char *name;
+    enum addr_scheme scheme;
+    enum addr_family family;
+    bool later; // known, and not here yet
+} schemes[] = {
+    {"tcp", ADDR_TCP, ADDR_ANY, false},      {"tcp4", ADDR_TCP, ADDR_V4, false},
+    {"tcp6", ADDR_TCP, ADDR_V6, false},      {"unix", ADDR_UNIX, ADDR_ANY, false},
+    {"fd", ADDR_FD, ADDR_ANY, false},        {"udp", ADDR_TCP, ADDR_ANY, true},
+    {"udp4", ADDR_TCP, ADDR_V4, true},       {"udp6", ADDR_TCP, ADDR_V6, true},
+    {"tls", ADDR_TCP, ADDR_ANY, true},       {"tls4", ADDR_TCP, ADDR_V4, true},
+    {"tls6", ADDR_TCP, ADDR_V6, true},       {"sctp", ADDR_TCP, ADDR_ANY, true},
+    {"unixgram", ADDR_UNIX, ADDR_ANY, true}, {"unixpacket", ADDR_UNIX, ADDR_ANY, true},
+};
+
+static const struct scheme *find_scheme(struct part name)
 {
-    size_t length = strlen(scheme);
-    if (strncmp(text, scheme, length) != 0 || text[length] != ':')
-        return NULL;
-    text += length + 1;
-    return strncmp(text, "//", 2) == 0 ? text + 2 : text;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (is(name, schemes[i].name))
+            return &schemes[i];
+    return NULL;
 }
 
-static int parse_scheme(const char *text, struct addr *ret, const struct reason *why)
+static bool begins_with_slashes(struct part text)
 {
-    static const char *const later[] = {"udp", "tls", "unixgram", "unixpacket", "sctp", "raw"};
-    static const char *const tcp[] = {"tcp", "tcp4", "tcp6"};
-    const char *rest;
-    for (size_t i = 0; i < sizeof tcp / sizeof *tcp; i++)
-        if ((rest = after_scheme(text, tcp[i]))) {
-            ret->family = (enum addr_family)i;
-            int rc = parse_tcp(rest, ret, why);
-            if (rc == 0 && i && ret->family != (enum addr_family)i)
-                return refuse(why, -EINVAL, "%s: and an IPv6 address", tcp[i]);
-            return rc;
-        }
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (after_scheme(text, later[i]))
-            return refuse(why, -EPROTONOSUPPORT, "%s: is not there yet", later[i]);
-    if ((rest = after_scheme(text, "unix")))
-        return parse_unix(rest, ret, why);
-    if ((rest = after_scheme(text, "fd")))
-        return parse_fd(rest, ret, why);
-    if (text[0] == '@' || strchr(text, '/'))
-        return parse_unix(text, ret, why);
-    return parse_tcp(text, ret, why);
+    return text.size >= 2 && text.at[0] == '/' && text.at[1] == '/';
 }
 
-int addr_parse(const char *text, struct addr *ret_addr, char *why_text, size_t why_size)
+static int parse_rest(struct part text, bool url, struct addr *addr, struct text *why)
 {
-    const struct reason why = {why_text, why_size};
-    size_t length = strnlen(text, TEXT_MAX);
-    if (length == 0)
-        return refuse(&why, -EINVAL, "the address is empty");
-    if (length == TEXT_MAX)
-        return refuse(&why, -EINVAL, "the address is longer than %d bytes", TEXT_MAX - 1);
-    for (const char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return refuse(&why, -EINVAL, "the address has a control character (0x%02x) in it",
-                          (unsigned)(unsigned char)*c);
+    switch (addr->scheme) {
+    case ADDR_UNIX:
+        return parse_unix(text, url, addr, why);
+    case ADDR_FD:
+        return parse_fd(text, addr, why);
+    case ADDR_TCP:
+        break;
+    }
+    return parse_tcp(text, url, addr, why);
+}
+
+static int parse_scheme(struct part text, struct addr *addr, struct text *why)
+{
+    const char *colon = find(text, ':');
+    struct part name = colon ? before(text, colon) : (struct part){text.at, 0};
+    struct part rest = colon ? after(text, colon) : text;
+    bool url = colon && begins_with_slashes(rest);
+    const struct scheme *scheme = find_scheme(name);
+
+    if (scheme && scheme->later)
+        return refuse(why, -EPROTONOSUPPORT, "%s: is not supported yet", scheme->name);
+    if (scheme) {
+        addr->scheme = scheme->scheme;
+        addr->family = scheme->family;
+        return parse_rest(url ? skip(rest, 2) : rest, url, addr, why);
+    }
+    if (url && name.size > 0 && is_letter(name.at[0]) && has_only(name, "+-."))
+        return refuse(why, -EPROTONOSUPPORT, "%s:// is not a kind of address; tcp, unix and fd are",
+                      show(name).text);
+    addr->scheme = text.at[0] == '@' || find(text, '/') ? ADDR_UNIX : ADDR_TCP;
+    return parse_rest(text, false, addr, why);
+}
+
+int addr_parse(const char *text, struct addr *ret_addr, char *why, size_t why_size)
+{
+    struct text reason;
+    text_init(&reason, why, why_size);
+    struct part whole = {text, strlen(text)};
+    if (whole.size == 0)
+        return refuse(&reason, -EINVAL, "the address is empty");
+    for (size_t i = 0; i < whole.size; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return refuse(&reason, -EINVAL, "the address has a control character in it: %s",
+                          show(whole).text);
     struct addr addr = {.fd = -1};
-    int rc = parse_scheme(text, &addr, &why);
+    int rc = parse_scheme(whole, &addr, &reason);
     if (rc == 0)
         *ret_addr = addr;
     return rc;
-}
-
-// ---- Writing ----------------------------------------------------------------------------------
-
-static void print_ipv4(const void *address, in_port_t port, char *text, size_t size)
-{
-    char digits[INET_ADDRSTRLEN];
-    (void)inet_ntop(AF_INET, address, digits, sizeof digits);
-    (void)snprintf(text, size, "tcp:%s:%u", digits, ntohs(port));
-}
-
-static void print_ipv6(const struct sockaddr_in6 *address, char *text, size_t size)
-{
-    if (IN6_IS_ADDR_V4MAPPED(&address->sin6_addr)) {
-        print_ipv4(&address->sin6_addr.s6_addr[12], address->sin6_port, text, size);
-        return;
-    }
-    char digits[INET6_ADDRSTRLEN], scope[16] = "";
-    (void)inet_ntop(AF_INET6, &address->sin6_addr, digits, sizeof digits);
-    if (address->sin6_scope_id)
-        (void)snprintf(scope, sizeof scope, "%%%u", address->sin6_scope_id);
-    (void)snprintf(text, size, "tcp:[%s%s]:%u", digits, scope, ntohs(address->sin6_port));
-}
-
-static void print_unix(const struct sockaddr_un *address, size_t size, char *text, size_t text_size)
-{
-    size_t begin = offsetof(struct sockaddr_un, sun_path);
-    size_t count = size > begin ? size - begin : 0;
-    bool abstract = count > 0 && address->sun_path[0] == 0;
-    if (!abstract)
-        count = strnlen(address->sun_path, count);
-    size_t at = (size_t)snprintf(text, text_size, "unix:%s", abstract ? "@" : "");
-    for (size_t i = abstract; i < count && at < text_size; i++) {
-        unsigned char c = (unsigned char)address->sun_path[i];
-        const char *format = c >= 0x20 && c < 0x7f && c != '\\' ? "%c" : "\\x%02x";
-        at += (size_t)snprintf(text + at, text_size - at, format, c);
-    }
-}
-
-void addr_print(const struct sockaddr *address, socklen_t size, char *text, size_t text_size)
-{
-    if (text_size == 0)
-        return;
-    const void *any = address;
-    if (size >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET) {
-        const struct sockaddr_in *ipv4 = any;
-        print_ipv4(&ipv4->sin_addr, ipv4->sin_port, text, text_size);
-    } else if (size >= sizeof(struct sockaddr_in6) && address->sa_family == AF_INET6) {
-        print_ipv6(any, text, text_size);
-    } else if (size >= sizeof(sa_family_t) && address->sa_family == AF_UNIX) {
-        print_unix(any, size, text, text_size);
-    } else {
-        (void)snprintf(text, text_size, "an unknown address");
-    }
-}
-
-// ---- Limits -----------------------------------------------------------------------------------
-
-static bool key_of_ipv4(uint32_t address, uint64_t *ret_key)
-{
-    if (address >> 24 == 127)
-        return false;
-    *ret_key = (uint64_t)1 << 32 | address;
-    return true;
-}
-
-bool addr_key(const struct sockaddr *address, socklen_t size, uint64_t *ret_key)
-{
-    const void *any = address;
-    if (size >= sizeof(struct sockaddr_in) && address->sa_family == AF_INET)
-        return key_of_ipv4(ntohl(((const struct sockaddr_in *)any)->sin_addr.s_addr), ret_key);
-    if (size < sizeof(struct sockaddr_in6) || address->sa_family != AF_INET6)
-        return false;
-    const struct in6_addr *ipv6 = &((const struct sockaddr_in6 *)any)->sin6_addr;
-    if (IN6_IS_ADDR_LOOPBACK(ipv6))
-        return false;
-    uint32_t last;
-    memcpy(&last, &ipv6->s6_addr[12], sizeof last);
-    if (IN6_IS_ADDR_V4MAPPED(ipv6))
-        return key_of_ipv4(ntohl(last), ret_key);
-    uint64_t prefix;
-    memcpy(&prefix, ipv6->s6_addr, sizeof prefix);
-    *ret_key = prefix ? prefix : 1;
-    return true;
 }

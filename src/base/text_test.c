@@ -99,7 +99,7 @@ static void the_bytes_of_strangers_are_escaped(void **state)
     char memory[TEXT_ESCAPED_MAX + 1];
     struct text text;
     text_init(&text, memory, sizeof memory);
-    text_escape(&text, "a b~\0\n\x1b[2J\\\"\x7f\xff", 13);
+    text_escape(&text, "a b~\0\n\x1b[2J\\\"\x7f\xff", 14);
     assert_string_equal(memory, "a b~\\x00\\x0a\\x1b[2J\\x5c\\x22\\x7f\\xff");
 
     uint8_t bytes[108];

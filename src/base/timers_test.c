@@ -148,7 +148,8 @@ int main(void)
         cmocka_unit_test_setup(only_those_that_are_due_expire, begin),
         cmocka_unit_test_setup(any_of_them_can_be_removed, begin),
         cmocka_unit_test_setup(adding_and_expiring_may_alternate, begin),
-        cmocka_unit_test_setup(a_timer_that_sets_itself_for_the_past_waits_for_the_next_time, begin),
+        cmocka_unit_test_setup(a_timer_that_sets_itself_for_the_past_waits_for_the_next_time,
+                               begin),
         cmocka_unit_test_setup(one_that_is_due_can_be_removed_by_another, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,17 +65,16 @@ static inline void coro_prefetch(const struct coro *next)
     __builtin_prefetch((const char *)next->sp + 64);
 }
 
-// Bytes of its stack that the coroutine has ever used (rounded up to pages), for diagnostics.
-size_t coro_high_water(const struct coro *self);
-
 // Gives unused memory of this thread's free slots back to the system, and the slots
 // themselves to other threads. Called when a loop has been idle for a while, and when it ends.
 void coro_trim(void);
 
+// The same for those beyond a number that a busy thread keeps warm. Called between rounds.
+void coro_trim_crowd(void);
+
 // Installs the SIGSEGV handler (on an alternate stack, once a process and once a thread) that
 // names the handler whose stack overflowed and ends the program by SIGSEGV; faults elsewhere go to
 // the handler that was there before. Not installed unless this is called.
-// The message: "doorbell: the stack of handler NAME overflowed its 64 KiB; see bell_go(3)…"
 int coro_watch_overflow(void);
 
 // 1 when address lies in a guard of ours (EFAULT on such an address is an overflow, too).

@@ -24,10 +24,10 @@ enum { LISTENER_TEXT_SIZE = 160 };
 struct listener {
     struct listener *next;
     int fd;
-    int lock_fd;          // of the file beside a Unix socket's, else -1
-    uint64_t file_id[2];  // device and inode of the socket file
-    bool inherited;       // fd:N: others may have it, too; it is never shut down
-    char path[108];       // of the socket file, "" for others
+    int lock_fd;         // of the file beside a Unix socket's, else -1
+    uint64_t file_id[2]; // device and inode of the socket file
+    bool inherited;      // fd:N: others may have it, too; it is never shut down
+    char path[108];      // of the socket file, "" for others
     char text[LISTENER_TEXT_SIZE];
 };
 
@@ -54,16 +54,16 @@ struct bell_server {
     struct bell_server_options options; // every default filled in
     struct listener *listeners;
     struct ledger *ledger;
-    int owner_pid;      // of the process that made it
-    int callers_max;    // all workers together
+    int owner_pid;       // of the process that made it
+    int callers_max;     // all workers together
     int descriptors_max; // callers that one process has descriptors for
     bool running;
     bool backend_found;
     struct shift *step_shift; // of bell_server_step
 
     pthread_mutex_t lock;
-    int accepting;      // guarded by lock: shifts of this process that have the listeners in use
-    bool closed;        // guarded by lock: the listeners of this process are closed
+    int accepting; // guarded by lock: shifts of this process that have the listeners in use
+    bool closed;   // guarded by lock: the listeners of this process are closed
 
     _Atomic int64_t told[8]; // when an event of this kind was told last, for the rare ones
     char choice[128];
@@ -96,13 +96,13 @@ struct visit {
     struct list node;     // in the shift's visits or pending
     struct shift *shift;  // that accepted it
     bell_conn *conn;
-    uint64_t key;         // of its address, 0 when it is exempt
-    int worker;           // whose column of the ledger it is in
-    bool cut;             // on the loop it runs on
-    struct task *task;    // while the handler runs
+    uint64_t key;      // of its address, 0 when it is exempt
+    int worker;        // whose column of the ledger it is in
+    bool cut;          // on the loop it runs on
+    struct task *task; // while the handler runs
     struct bell_group group;
-    struct loop *loop;    // it runs on
-    atomic_int life;      // enum visit_life
+    struct loop *loop; // it runs on
+    atomic_int life;   // enum visit_life
     struct post cut_post;
 };
 

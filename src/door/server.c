@@ -50,7 +50,8 @@ static int copy_options(struct bell_server *server, const struct bell_server_opt
     if (!options)
         options = &none;
     if (options->size != sizeof *options)
-        return failure_say(-EINVAL, "options.size is %zu, not sizeof(struct bell_server_options), %zu",
+        return failure_say(-EINVAL,
+                           "options.size is %zu, not sizeof(struct bell_server_options), %zu",
                            options->size, sizeof *options);
     int rc = check_ranges(options);
     if (rc < 0)
@@ -86,10 +87,13 @@ static int check_flags(const struct model_ops *model, const struct crew *crew, u
     bool processes = model->processes || crew->worker_processes;
     bool threads = model->threads || (!processes && crew->workers > 1);
     if (processes && (flags & BELL_SHARES_MEMORY))
-        return failure_say(-EINVAL, "model %s has processes, and the handlers share memory; use threads, "
-                           "pool, iterative or coroutines", model->name);
+        return failure_say(-EINVAL,
+                           "model %s has processes, and the handlers share memory; use threads, "
+                           "pool, iterative or coroutines",
+                           model->name);
     if (threads && (flags & BELL_NOT_THREAD_SAFE))
-        return failure_say(-EINVAL, "model %s has %sthreads, and the handlers are not thread-safe; use "
+        return failure_say(-EINVAL,
+                           "model %s has %sthreads, and the handlers are not thread-safe; use "
                            "iterative, fork, prefork, or coroutines with one worker",
                            model->name, model->threads ? "" : "several worker ");
     return 0;
@@ -106,8 +110,8 @@ static int choose_workers(struct bell_server *server)
     if (workers == 0)
         workers = model->many ? 1 : kernel->processors();
     crew->workers = crew_of_many ? workers : 1;
-    crew->worker_processes = !strcmp(model->name, "coroutines") &&
-                             (server->options.flags & BELL_WORKERS_ARE_PROCESSES);
+    crew->worker_processes =
+        !strcmp(model->name, "coroutines") && (server->options.flags & BELL_WORKERS_ARE_PROCESSES);
     return check_flags(model, crew, server->options.flags);
 }
 
@@ -119,11 +123,12 @@ static int choose(struct bell_server *server)
     const char *backend = chosen(server->options.backend, "BELL_BACKEND", &why_backend);
     crew->model = model_find(model);
     if (!crew->model)
-        return failure_say(-EINVAL, "no model is called \"%.40s\" (%s); there are %s", model, why_model,
-                           model_names());
+        return failure_say(-EINVAL, "no model is called \"%.40s\" (%s); there are %s", model,
+                           why_model, model_names());
     crew->backend = backend_find(backend);
     if (!crew->backend)
-        return failure_say(-EINVAL, "no backend is called \"%.40s\" (%s); there are auto, epoll, block",
+        return failure_say(-EINVAL,
+                           "no backend is called \"%.40s\" (%s); there are auto, epoll, block",
                            backend, why_backend);
     int rc = choose_workers(server);
     if (rc < 0)
@@ -295,7 +300,8 @@ void server_leave_listeners(struct bell_server *server)
     // The queue is empty: nobody is turned away who was here before the stop. Other processes that
     // have the socket open accept nobody any more either.
     if (ledger_stops(server->ledger))
-        for (const struct listener *listener = server->listeners; listener; listener = listener->next)
+        for (const struct listener *listener = server->listeners; listener;
+             listener = listener->next)
             listener_shut(listener);
     if (last)
         close_listeners(server);
@@ -345,9 +351,10 @@ static void worker_lost(struct crew *crew, int worker, int status, int64_t delay
         server_tell(server, BELL_EVENT_WORKER, "worker %d could not be started: %s; again in %d ms",
                     worker, failure_word(status), (int)(delay / BELL_MS));
     else
-        server_tell(server, BELL_EVENT_WORKER, "worker %d died (status 0x%x), %llu callers lost; a new one "
-                    "in %d ms", worker, (unsigned)status, (unsigned long long)callers,
-                    (int)(delay / BELL_MS));
+        server_tell(server, BELL_EVENT_WORKER,
+                    "worker %d died (status 0x%x), %llu callers lost; a new one "
+                    "in %d ms",
+                    worker, (unsigned)status, (unsigned long long)callers, (int)(delay / BELL_MS));
 }
 
 // ---- Stop signals -----------------------------------------------------------------------------
@@ -373,7 +380,8 @@ static int listen_to_signals(struct bell_server *server, struct sigaction ret_ol
     while (!atomic_compare_exchange_strong(&signalled[i], &none, server)) {
         none = NULL;
         if (++i == SIGNALLED_MAX)
-            return failure_say(-EBUSY, "more than %d servers with BELL_STOP_ON_SIGNALS", SIGNALLED_MAX);
+            return failure_say(-EBUSY, "more than %d servers with BELL_STOP_ON_SIGNALS",
+                               SIGNALLED_MAX);
     }
     struct sigaction action = {.sa_handler = stop_on_signal, .sa_flags = SA_RESTART};
     (void)kernel->sigaction(SIGTERM, &action, &ret_old[0]);

@@ -106,7 +106,8 @@ static bool has_doors(const struct shift *shift)
 static void open_doors(struct shift *shift)
 {
     // A stopping server takes in who waits, room or no room: they are served in turn.
-    bool room = has_room(shift) || (shift->state == SHIFT_STOPPING && !timer_is_set(&shift->rest_timer));
+    bool room =
+        has_room(shift) || (shift->state == SHIFT_STOPPING && !timer_is_set(&shift->rest_timer));
     for (int i = 0; i < shift->door_count; i++)
         if (room)
             open_door(&shift->doors[i]);
@@ -162,10 +163,10 @@ static void forget_visit(struct visit *visit)
 
 void shift_forget_others(const struct visit *visit)
 {
-    const struct list *heads[] = {&visit->shift->visits, &visit->shift->pending};
+    struct list *heads[] = {&visit->shift->visits, &visit->shift->pending};
     for (int i = 0; i < 2; i++)
-        for (const struct list *node = heads[i]->next; node != heads[i]; node = node->next) {
-            const struct visit *other = LIST_ENTRY(node, const struct visit, node);
+        for (struct list *node = heads[i]->next; node != heads[i]; node = node->next) {
+            const struct visit *other = LIST_ENTRY(node, struct visit, node);
             if (other == visit)
                 continue;
             if (other->caller.process.fd > 0)
@@ -226,8 +227,8 @@ static bool is_welcome(struct shift *shift, const struct door *door, uint64_t *r
     uint32_t limit = (uint32_t)server->options.callers_per_address_max;
     if (!ledger_enter_address(server->ledger, shift->worker, key, limit)) {
         ledger_add(server->ledger, LEDGER_REFUSED, 1);
-        server_tell(server, BELL_EVENT_LIMIT, "a caller over the limit of %u per address was refused",
-                    limit);
+        server_tell(server, BELL_EVENT_LIMIT,
+                    "a caller over the limit of %u per address was refused", limit);
         return false;
     }
     *ret_key = key;
@@ -258,7 +259,8 @@ static void take_in(struct shift *shift, const struct door *door, int fd)
     shift->callers++;
     list_append(&shift->pending, &visit->node);
     if (server->options.log)
-        server_tell_visit(server, BELL_EVENT_CALLER, visit->conn, "%s called", bell_peer(visit->conn));
+        server_tell_visit(server, BELL_EVENT_CALLER, visit->conn, "%s called",
+                          bell_peer(visit->conn));
     launch_pending(shift);
 }
 
@@ -281,8 +283,9 @@ static void accept_failed(struct door *door, int error)
     case -ENOTSOCK:
     case -EOPNOTSUPP:
         if (shift->state == SHIFT_OPEN && !ledger_stops(shift->server->ledger))
-            server_tell(shift->server, BELL_EVENT_TROUBLE, "%s: accept: %s; nobody can call there now",
-                        door->listener->text, failure_word(error));
+            server_tell(shift->server, BELL_EVENT_TROUBLE,
+                        "%s: accept: %s; nobody can call there now", door->listener->text,
+                        failure_word(error));
         leave_door(door);
         give_up_listeners(shift);
         return;
@@ -326,8 +329,9 @@ void shift_over(struct crew *crew, struct caller *caller, int problem)
     if (problem < 0)
         server_tell(server, BELL_EVENT_TROUBLE, "starting a handler: %s", failure_word(problem));
     if (problem > 0)
-        server_tell_visit(server, BELL_EVENT_ENDED, visit->conn, "%s: its process died (status 0x%x)",
-                          bell_peer(visit->conn), (unsigned)problem);
+        server_tell_visit(server, BELL_EVENT_ENDED, visit->conn,
+                          "%s: its process died (status 0x%x)", bell_peer(visit->conn),
+                          (unsigned)problem);
     if (problem)
         ledger_add(server->ledger, LEDGER_ABORTED, 1);
     forget_visit(visit);
@@ -465,10 +469,11 @@ static void watch_parent(struct shift *shift)
 static void tell_stall(struct loop *loop, int64_t ns)
 {
     struct shift *shift = loop->owner;
-    server_tell(shift->server, BELL_EVENT_STALLED,
-                "handler %s kept its loop for %d ms without waiting, and %d callers with it: bell_block, "
-                "or another model, would not", shift->server->crew.name, (int)(ns / BELL_MS),
-                shift->callers);
+    server_tell(
+        shift->server, BELL_EVENT_STALLED,
+        "handler %s kept its loop for %d ms without waiting, and %d callers with it: bell_block, "
+        "or another model, would not",
+        shift->server->crew.name, (int)(ns / BELL_MS), shift->callers);
 }
 
 int shift_open(struct bell_server *server, int worker, struct shift **ret_shift)
@@ -552,7 +557,7 @@ int shift_work(struct crew *crew, int worker)
             task_pause(&shift->loop.root);
             continue;
         }
-        closing_wait(&shift->loop); // or until the grace time ends it
+        closing_wait(&shift->loop);    // or until the grace time ends it
         task_yield(&shift->loop.root); // the task of the last visit has still to return
     }
     shift_close(shift);

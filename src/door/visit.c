@@ -18,13 +18,11 @@ static struct visit *visit_of(struct caller *caller)
 
 // ---- Making and freeing -----------------------------------------------------------------------
 
-static void set_limits(bell_conn *conn, struct bell_server *server)
+static void set_limits(bell_conn *conn, const struct bell_server_options *options)
 {
-    const struct bell_server_options *options = &server->options;
     int64_t now = kernel->now();
-    conn->server = server;
-    conn->linger_time = options->linger_time;
-    conn->linger_bytes = options->linger_bytes;
+    conn->has_limits = true;
+    conn->last_moved = now;
     conn->idle_timeout = options->idle_timeout;
     if (options->total_timeout)
         conn->ends_at = now + options->total_timeout;
@@ -46,7 +44,7 @@ int visit_new(struct shift *shift, int fd, const struct sockaddr *peer, socklen_
     }
     conn_set_peer(visit->conn, peer, size);
     if (server->options.idle_timeout || server->options.total_timeout || server->options.rate_min)
-        set_limits(visit->conn, server);
+        set_limits(visit->conn, &server->options);
     visit->conn->server = server;
     visit->conn->linger_time = server->options.linger_time;
     visit->conn->linger_bytes = server->options.linger_bytes;
@@ -83,8 +81,8 @@ static const char *how_it_ended(struct bell_server *server, const struct visit *
 {
     if (visit->conn->limited) {
         *ret_count = LEDGER_LIMITED;
-        server_tell_visit(server, BELL_EVENT_LIMIT, visit->conn, "%s was too slow or too long: ended",
-                          bell_peer(visit->conn));
+        server_tell_visit(server, BELL_EVENT_LIMIT, visit->conn,
+                          "%s was too slow or too long: ended", bell_peer(visit->conn));
         return "ended by a limit";
     }
     if (visit->cut) {
@@ -104,9 +102,9 @@ static void close_books(struct bell_server *server, const struct visit *visit, i
     ledger_add(server->ledger, LEDGER_BYTES_IN, conn->bytes_in);
     ledger_add(server->ledger, LEDGER_BYTES_OUT, conn->bytes_out);
     if (server->options.log)
-        server_tell_visit(server, BELL_EVENT_ENDED, visit->conn, "%s %s, %llu bytes in, %llu out%s%s",
-                          bell_peer(visit->conn), how, (unsigned long long)conn->bytes_in,
-                          (unsigned long long)conn->bytes_out,
+        server_tell_visit(server, BELL_EVENT_ENDED, visit->conn,
+                          "%s %s, %llu bytes in, %llu out%s%s", bell_peer(visit->conn), how,
+                          (unsigned long long)conn->bytes_in, (unsigned long long)conn->bytes_out,
                           result && *bell_error() ? ": " : "", result ? bell_error() : "");
 }
 

@@ -101,13 +101,13 @@ struct kernel_ops {
     // SIGPROF.
     int (*thread_start)(void (*run)(void *arg), void *arg, size_t stack_size);
     int (*sigaction)(int number, const struct sigaction *action, struct sigaction *ret_old);
-    int (*sigmask)(int how, const sigset_t *set, sigset_t *ret_old); // of the calling thread
+    int (*sigprocmask)(int how, const sigset_t *set, sigset_t *ret_old); // of the calling thread
 
     // ---- time, chance, memory
-    int64_t (*now)(void);                           // nanoseconds of CLOCK_MONOTONIC
-    int64_t (*now_coarse)(void); // the same, some milliseconds late, for a fifth of the price
-    uint64_t (*random)(void);                       // unpredictable
-    void *(*allocate)(size_t size);                 // zeroed; NULL when there is none
+    int64_t (*now)(void);           // nanoseconds of CLOCK_MONOTONIC
+    int64_t (*now_coarse)(void);    // the same, some milliseconds late, for a fifth of the price
+    uint64_t (*random)(void);       // unpredictable
+    void *(*allocate)(size_t size); // zeroed; NULL when there is none
     void *(*reallocate)(void *memory, size_t size); // size > 0; what is added is not zeroed
     void (*release)(void *memory);
     void *(*map)(size_t size, bool shared); // anonymous, zeroed, no reserve; NULL: there is none

@@ -13,6 +13,7 @@
 // process at its start have to do, turned over by the clock.
 static uint64_t weak_random(void)
 {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): that is how the kernel hands it over.
     const uint64_t *start = (const uint64_t *)getauxval(AT_RANDOM);
     uint64_t x = (uint64_t)real_now() * 0x9e3779b97f4a7c15u;
     if (start)
@@ -92,7 +93,7 @@ const struct kernel_ops kernel_real = {
     .processors = real_processors,
     .thread_start = real_thread_start,
     .sigaction = real_sigaction,
-    .sigmask = real_sigmask,
+    .sigprocmask = real_sigprocmask,
 
     .now = real_now,
     .now_coarse = real_now_coarse,

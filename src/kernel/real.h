@@ -58,7 +58,7 @@ int real_getppid(void);
 void real_exit_child(int status);
 int real_thread_start(void (*run)(void *arg), void *arg, size_t stack_size);
 int real_sigaction(int number, const struct sigaction *action, struct sigaction *ret_old);
-int real_sigmask(int how, const sigset_t *set, sigset_t *ret_old);
+int real_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old);
 
 // real_limits.c
 int64_t real_descriptor_limit(void);

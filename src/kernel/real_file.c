@@ -1,6 +1,5 @@
 // Descriptors and files.
 
-
 #include "kernel/real.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 // What the system allows this process: descriptors, processes, processors.
 
-
 #include "kernel/real.h"
 
 #include <errno.h>

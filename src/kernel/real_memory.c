@@ -1,6 +1,5 @@
 // Memory: small pieces from the C library, large ones from the system.
 
-
 #include "kernel/real.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 // Processes, threads and signals.
 
-
 #include "kernel/real.h"
 
 #include <errno.h>
@@ -186,7 +185,7 @@ int real_sigaction(int number, const struct sigaction *action, struct sigaction 
     return n >= 0 ? n : -errno;
 }
 
-int real_sigmask(int how, const sigset_t *set, sigset_t *ret_old)
+int real_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old)
 {
     return -pthread_sigmask(how, set, ret_old);
 }

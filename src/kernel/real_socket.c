@@ -1,6 +1,5 @@
 // Sockets. Every new one is non-blocking and close-on-exec, and no send raises SIGPIPE.
 
-
 #include "kernel/real.h"
 
 #include <errno.h>

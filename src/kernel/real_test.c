@@ -1,12 +1,12 @@
 // A few facts about the real table. What the system itself promises is not tested here.
 
-
 #include "kernel/kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,9 +54,9 @@ static void failure_is_a_negative_errno(void **state)
     assert_int_equal(kernel->close(-1), -EBADF);
     assert_int_equal(kernel->recv(-1, &byte, 1, 0), -EBADF);
     assert_int_equal(kernel->sendfile(-1, -1, NULL, 1), -EBADF);
-    assert_int_equal(kernel->epoll_wait(-1, NULL, 1, 0), -EINVAL);
+    assert_int_equal(kernel->epoll_wait(-1, NULL, 1, 0), -EBADF);
     assert_int_equal(kernel->reap(-1, &status), -EINVAL);
-    assert_int_equal(kernel->sigmask(-1, NULL, NULL), 0); // set NULL: `how` is not looked at
+    assert_int_equal(kernel->sigprocmask(-1, NULL, NULL), 0); // set NULL: `how` is not looked at
     assert_int_equal(kernel->guard((void *)1, 1), -EINVAL);
     assert_int_equal(kernel->unlink("/nowhere/at/all"), -ENOENT);
 }
@@ -154,7 +154,7 @@ static void nothing_raises_sigpipe(void **state)
 
     sigemptyset(&set);
     sigaddset(&set, SIGPIPE);
-    assert_int_equal(kernel->sigmask(SIG_BLOCK, &set, &old), 0);
+    assert_int_equal(kernel->sigprocmask(SIG_BLOCK, &set, &old), 0);
     assert_int_equal(to_closed_peer(file), -EPIPE);
     assert_false(is_pending(SIGPIPE));
 
@@ -163,7 +163,7 @@ static void nothing_raises_sigpipe(void **state)
     assert_true(is_pending(SIGPIPE));
     const struct timespec at_once = {0};
     assert_int_equal(sigtimedwait(&set, NULL, &at_once), SIGPIPE);
-    assert_int_equal(kernel->sigmask(SIG_SETMASK, &old, NULL), 0);
+    assert_int_equal(kernel->sigprocmask(SIG_SETMASK, &old, NULL), 0);
     close(file);
 }
 
@@ -269,64 +269,49 @@ static void what_stdio_holds_is_written_once(void **state)
     fclose(file);
 }
 
+// Semaphores, since ThreadSanitizer loses sight of a descriptor that was moved.
 struct visit {
-    int started, go_on, left;
+    sem_t started, go_on, left;
     sigset_t mask;
     size_t stack_size;
 };
-
-static void tell(int eventfd)
-{
-    uint64_t one = 1;
-    assert_int_equal(kernel->write(eventfd, &one, sizeof one), sizeof one);
-}
-
-static void hear(int eventfd)
-{
-    struct pollfd pfd = {.fd = eventfd, .events = POLLIN};
-    uint64_t count;
-    assert_int_equal(kernel->ppoll(&pfd, 1, in(5000)), 1);
-    assert_int_equal(kernel->read(eventfd, &count, sizeof count), sizeof count);
-}
 
 static void visit_thread(void *arg)
 {
     struct visit *visit = arg;
     pthread_attr_t attributes;
-    kernel->sigmask(SIG_BLOCK, NULL, &visit->mask);
+    kernel->sigprocmask(SIG_BLOCK, NULL, &visit->mask);
     if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
         pthread_attr_getstacksize(&attributes, &visit->stack_size);
         pthread_attr_destroy(&attributes);
     }
-    tell(visit->started);
-    hear(visit->go_on);
-    tell(visit->left);
+    sem_post(&visit->started);
+    sem_wait(&visit->go_on);
+    sem_post(&visit->left);
 }
 
 static void a_thread_takes_no_signals_and_forbids_fork(void **state)
 {
     (void)state;
-    struct visit visit = {
-        .started = kernel->eventfd(), .go_on = kernel->eventfd(), .left = kernel->eventfd()};
+    static struct visit visit; // outlives the thread, which may still be in its last call
+    sem_init(&visit.started, 0, 0);
+    sem_init(&visit.go_on, 0, 0);
+    sem_init(&visit.left, 0, 0);
     sigset_t before, after;
-    kernel->sigmask(SIG_BLOCK, NULL, &before);
-    assert_int_equal(kernel->thread_start(visit_thread, &visit, 100001), 0);
-    hear(visit.started);
+    kernel->sigprocmask(SIG_BLOCK, NULL, &before);
+    assert_int_equal(kernel->thread_start(visit_thread, &visit, 200001), 0);
+    sem_wait(&visit.started);
 
     assert_true(sigismember(&visit.mask, SIGTERM));
     assert_true(sigismember(&visit.mask, SIGCHLD));
     assert_false(sigismember(&visit.mask, SIGSEGV));
-    assert_true(visit.stack_size >= 100001);
-    assert_int_equal(visit.stack_size % 4096, 0);
-    kernel->sigmask(SIG_BLOCK, NULL, &after);
+    assert_true(visit.stack_size >= 200001);
+    kernel->sigprocmask(SIG_BLOCK, NULL, &after);
     assert_int_equal(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
     assert_int_equal(kernel->fork(), -EBUSY);
 
-    tell(visit.go_on);
-    hear(visit.left);
-    kernel->close(visit.started);
-    kernel->close(visit.go_on);
-    kernel->close(visit.left);
+    sem_post(&visit.go_on);
+    sem_wait(&visit.left);
 }
 
 static void a_lock_has_one_holder(void **state)

@@ -1,6 +1,5 @@
 // Clock and waiting. Deadlines are points of CLOCK_MONOTONIC; the system wants spans.
 
-
 #include "kernel/real.h"
 
 #include <errno.h>

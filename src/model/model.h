@@ -66,10 +66,10 @@ struct caller {
     int fd;                             // closed in the parent of the process that serves him
 
     // The model's.
-    struct loop *home;         // the loop that accepted him
-    struct post over_post;     // threads: tells the home loop
+    struct loop *home;     // the loop that accepted him
+    struct post over_post; // threads: tells the home loop
     int problem;
-    struct endpoint process;   // fork: his process
+    struct endpoint process; // fork: his process
     struct wait_call ended;
     int pid;
     struct timer again;

@@ -126,6 +126,13 @@ struct supervisor {
 
 static void start_worker(struct worker *worker);
 
+// A worker that has seen the stop may be gone before this process has.
+static bool was_stopped(const struct supervisor *supervisor)
+{
+    struct pollfd stop = {.fd = supervisor->crew->stop_fd, .events = POLLIN};
+    return supervisor->stopping || kernel->ppoll(&stop, 1, 0) > 0;
+}
+
 static void worker_is_gone(struct worker *worker, int status)
 {
     // The first death is made good at once; a crash loop slows down to one start in 10 s.
@@ -136,7 +143,7 @@ static void worker_is_gone(struct worker *worker, int status)
     worker->pid = 0;
     supervisor->alive--;
     task_wake(supervisor->waiter);
-    if (supervisor->stopping)
+    if (was_stopped(supervisor))
         return;
     int64_t now = kernel->now();
     if (now - worker->started >= LIVED_WELL)

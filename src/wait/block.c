@@ -90,8 +90,8 @@ static nfds_t list_descriptors(struct block *block, int wake_fd)
     block->fds[0] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
     for (unsigned i = 0; i < block->count; i++) {
         const struct endpoint *endpoint = block->armed[i];
-        int events = (endpoint->calls[WAIT_IN] ? POLLIN : 0) |
-                     (endpoint->calls[WAIT_OUT] ? POLLOUT : 0);
+        int events =
+            (endpoint->calls[WAIT_IN] ? POLLIN : 0) | (endpoint->calls[WAIT_OUT] ? POLLOUT : 0);
         block->fds[i + 1] = (struct pollfd){.fd = endpoint->fd, .events = (short)events};
     }
     return block->count + 1;

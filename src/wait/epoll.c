@@ -280,8 +280,8 @@ static int epoll_descriptor(struct loop *loop)
         if (rc < 0)
             return rc;
     }
-    int rc = kernel->timerfd_set(epoll->timer_fd,
-                                 loop->ready_count ? 0 : timers_next(&loop->timers));
+    int rc =
+        kernel->timerfd_set(epoll->timer_fd, loop->ready_count ? 0 : timers_next(&loop->timers));
     return rc < 0 ? rc : epoll->fd;
 }
 

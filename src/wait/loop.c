@@ -76,6 +76,7 @@ static void look_for_events(struct loop *loop)
     run_posts(loop);
     timers_expire(&loop->timers, loop->now);
     loop->round = loop->ready_count;
+    coro_trim_crowd();
 }
 
 // The task that should run next, or NULL when it is the root task's turn.

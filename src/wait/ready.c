@@ -51,9 +51,16 @@ static int try_connect(struct wait_call *call)
     return rc == -EAGAIN ? -ENOBUFS : rc;
 }
 
+// After connecting, ETIMEDOUT is the kernel's own giving up: the other end has vanished. Ours means
+// that a deadline passed and nothing is lost, so the two must not look alike.
+static ssize_t vanished(ssize_t n)
+{
+    return n == -ETIMEDOUT ? -EHOSTUNREACH : n;
+}
+
 static ssize_t try_recv(struct wait_call *call, void *into, size_t size)
 {
-    ssize_t n = kernel->recv(call->endpoint->fd, into, size, 0);
+    ssize_t n = vanished(kernel->recv(call->endpoint->fd, into, size, 0));
     // After less than was asked for the next try would find nothing, most of the time.
     if (n >= 0)
         call->endpoint->drained = n > 0 && (size_t)n < size;
@@ -96,11 +103,11 @@ static ssize_t try_once(struct loop *loop, struct wait_call *call)
     case WAIT_RECV_LENT:
         return try_recv_lent(loop, call);
     case WAIT_SEND:
-        return kernel->send(fd, call->from, call->size, 0);
+        return vanished(kernel->send(fd, call->from, call->size, 0));
     case WAIT_SENDMSG:
-        return kernel->sendmsg(fd, call->from, 0);
+        return vanished(kernel->sendmsg(fd, call->from, 0));
     case WAIT_SENDFILE:
-        return kernel->sendfile(fd, call->file, call->offset, call->size);
+        return vanished(kernel->sendfile(fd, call->file, call->offset, call->size));
     case WAIT_READABLE:
         return try_ready(call, POLLIN);
     case WAIT_WRITABLE:

@@ -31,10 +31,11 @@ void endpoint_add_early(struct endpoint *endpoint, struct buffer *buffer)
     *end = buffer;
 }
 
-static struct buffer *take_early(struct endpoint *endpoint)
+struct buffer *wait_take_early(struct endpoint *endpoint)
 {
     struct buffer *buffer = endpoint->early;
-    endpoint->early = buffer->next;
+    if (buffer)
+        endpoint->early = buffer->next;
     return buffer;
 }
 
@@ -44,7 +45,7 @@ static ssize_t recv_early(struct loop *loop, struct wait_call *call)
     struct buffer *buffer = call->endpoint->early;
     size_t size = buffer->size;
     if (call->kind == WAIT_RECV_LENT) {
-        call->buffer = take_early(call->endpoint);
+        call->buffer = wait_take_early(call->endpoint);
         return (ssize_t)size;
     }
     if (size > call->size)
@@ -53,7 +54,7 @@ static ssize_t recv_early(struct loop *loop, struct wait_call *call)
     buffer->size -= size;
     memmove(buffer->data, buffer->data + size, buffer->size);
     if (buffer->size == 0)
-        buffer_give(loop, take_early(call->endpoint));
+        buffer_give(loop, wait_take_early(call->endpoint));
     return (ssize_t)size;
 }
 
@@ -97,7 +98,7 @@ void wait_close(struct endpoint *endpoint)
         return;
     wait_release(endpoint);
     while (endpoint->early)
-        kernel->release(take_early(endpoint));
+        kernel->release(wait_take_early(endpoint));
     (void)kernel->close(endpoint->fd); // nothing can be done about an error here
     endpoint->fd = -1;
 }

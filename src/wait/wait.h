@@ -32,15 +32,15 @@ struct wait_call;
 struct task {
     struct coro coro;
     struct loop *loop;
-    struct list ready;          // in loop->ready while it could run
-    struct wait_call *parked;   // the call it is parked in, or NULL
-    int cancelled;              // 0, or the negative errno that every waiting call returns from now on
-    unsigned streak;            // waiting calls since it last waited
-    size_t done;                // for bell_done
-    struct failure *failure;    // for bell_error; made by the first failure
+    struct list ready;        // in loop->ready while it could run
+    struct wait_call *parked; // the call it is parked in, or NULL
+    int cancelled;           // 0, or the negative errno that every waiting call returns from now on
+    unsigned streak;         // waiting calls since it last waited
+    size_t done;             // for bell_done
+    struct failure *failure; // for bell_error; made by the first failure
     void (*run)(void *arg);
     void *arg;
-    void *local;                // what the layer above attaches to it (the task's handler)
+    void *local; // what the layer above attaches to it (the task's handler)
 };
 
 // Makes a task that calls run(arg), and puts it at the end of the ready queue. `name` says whose
@@ -73,27 +73,27 @@ struct post {
 struct loop {
     const struct backend_ops *backend;
     struct task *current;
-    struct task root;           // the thread's own stack; polls when no other task is ready
-    struct list ready;          // tasks that can run, in the order in which they will
+    struct task root;  // the thread's own stack; polls when no other task is ready
+    struct list ready; // tasks that can run, in the order in which they will
     unsigned ready_count;
-    unsigned round;             // how many of them may run before the next look for events
-    unsigned tasks;             // alive, without root
+    unsigned round; // how many of them may run before the next look for events
+    unsigned tasks; // alive, without root
     struct timers timers;
-    int64_t now;                // when the backend last looked
-    uint32_t generation;        // the last one given to an endpoint
-    struct list closing;        // connections that linger, the oldest first; see closing.h
+    int64_t now;         // when the backend last looked
+    uint32_t generation; // the last one given to an endpoint
+    struct list closing; // connections that linger, the oldest first; see closing.h
     unsigned closing_count;
     struct task *closing_waiter;
-    int wake_fd;                // an eventfd: other threads write to it
+    int wake_fd;                  // an eventfd: other threads write to it
     _Atomic(struct post *) posts; // last first
-    atomic_uint posting;        // threads that are inside loop_post
-    struct list spare_buffers;  // see buffer_take
+    atomic_uint posting;          // threads that are inside loop_post
+    struct list spare_buffers;    // see buffer_take
     unsigned spare_buffer_count;
-    void *private;              // the backend's
+    void *private; // the backend's
     // Called, if set, when the tasks of one round kept the loop from looking for events for `ns`.
     void (*stalled)(struct loop *self, int64_t ns);
-    void *owner;                // of `stalled`
-    struct loop *outer;         // the loop that this thread had before
+    void *owner;        // of `stalled`
+    struct loop *outer; // the loop that this thread had before
 };
 
 // Tasks that keep their loop for so long are reported; see loop.stalled.
@@ -130,16 +130,16 @@ enum wait_side { WAIT_IN, WAIT_OUT };
 
 struct endpoint {
     int fd;
-    struct loop *loop;               // where it is registered; NULL before the first wait
-    struct wait_call *calls[2];      // that wait: at most one a side
-    struct buffer *early;            // bytes that arrived before anyone asked, the first ones first
-    struct task *releaser;           // waits in wait_release until no call is under way
-    int cancelled;                   // 0, or the negative errno that every call returns
-    uint32_t generation;             // of this use of the descriptor; 0 before the first wait
-    uint32_t slot;                   // the backend's
-    uint8_t interest;                // the backend's
-    bool drained;                    // the last recv took all there was: wait before the next try
-    bool shared;                     // a listener that other loops wait on, too
+    struct loop *loop;          // where it is registered; NULL before the first wait
+    struct wait_call *calls[2]; // that wait: at most one a side
+    struct buffer *early;       // bytes that arrived before anyone asked, the first ones first
+    struct task *releaser;      // waits in wait_release until no call is under way
+    int cancelled;              // 0, or the negative errno that every call returns
+    uint32_t generation;        // of this use of the descriptor; 0 before the first wait
+    uint32_t slot;              // the backend's
+    uint8_t interest;           // the backend's
+    bool drained;               // the last recv took all there was: wait before the next try
+    bool shared;                // a listener that other loops wait on, too
 };
 
 // Makes an endpoint of a non-blocking descriptor. Cannot fail: it is registered at its first wait.
@@ -152,6 +152,9 @@ void wait_open(struct endpoint *ret_endpoint, int fd);
 void wait_release(struct endpoint *endpoint);
 
 // Bytes that came early are kept: calls on the endpoint get them first, on whatever loop.
+
+// The first of them, or NULL; for buffer_give.
+struct buffer *wait_take_early(struct endpoint *endpoint);
 
 // wait_release, and closes the descriptor. Nothing happens to a closed endpoint (fd -1).
 void wait_close(struct endpoint *endpoint);
@@ -174,25 +177,25 @@ enum wait_kind {
     WAIT_SENDFILE,  // file, offset, size; may send fewer bytes
     WAIT_READABLE,  // nothing is transferred
     WAIT_WRITABLE,
-    WAIT_WAKE,      // no endpoint: ends by wait_complete, deadline or cancelling
+    WAIT_WAKE, // no endpoint: ends by wait_complete, deadline or cancelling
 };
 
 struct wait_call {
     enum wait_kind kind;
-    bool begun;                  // CONNECT: the handshake is under way
-    int file;                    // SENDFILE: what to send from
+    bool begun; // CONNECT: the handshake is under way
+    int file;   // SENDFILE: what to send from
     struct endpoint *endpoint;
     void *into;
     const void *from;
     size_t size;
-    socklen_t *size_used;        // ACCEPT: of the peer's address
-    off_t *offset;               // SENDFILE
-    struct buffer *buffer;       // RECV_LENT: what was lent
-    int64_t deadline;            // INT64_MAX for never
-    ssize_t result;              // once it is complete
+    socklen_t *size_used;                 // ACCEPT: of the peer's address
+    off_t *offset;                        // SENDFILE
+    struct buffer *buffer;                // RECV_LENT: what was lent
+    int64_t deadline;                     // INT64_MAX for never
+    ssize_t result;                       // once it is complete
     void (*done)(struct wait_call *self); // NULL for a call that a task makes
-    struct task *task;           // whose call it is; NULL for one with `done`
-    struct loop *loop;           // while it waits
+    struct task *task;                    // whose call it is; NULL for one with `done`
+    struct loop *loop;                    // while it waits
     struct timer timer;
 };
 

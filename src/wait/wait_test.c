@@ -349,10 +349,10 @@ static void a_registration_that_outlives_its_descriptor_does_not_keep_the_loop_b
     assert_true(kernel->now() - before >= 2000000);
 }
 
-#define ON_EACH(test)                                                                              \
-    {#test " (block)", test, begin, end, &on_block},                       \
-    {                                                                                              \
-#test " (epoll)", test, begin, end, &on_epoll                      \
+#define ON_EACH(test)                                 \
+    {#test " (block)", test, begin, end, &on_block},  \
+    {                                                 \
+#test " (epoll)", test, begin, end, &on_epoll \
     }
 
 int main(void)
