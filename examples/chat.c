@@ -4,8 +4,8 @@
 //     chat [ADDRESS]              then several of: doorbell connect, nc localhost 7464
 //     /nick NAME   /join ROOM     anything else is said to the room
 //
-// Each handler writes to its own connection only. The others reach it through its channel, and a
-// task of its own (deliver) writes what comes out of that.
+// A handler writes to its own connection only. The others reach it through its channel; a task of
+// its own (deliver) writes what comes out of that.
 
 #include <doorbell.h>
 #include <pthread.h>
@@ -26,14 +26,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // no call that waits i
 static struct member *members;                           // guarded by lock
 static unsigned guests;                                  // guarded by lock
 
-// Says "WHO WHAT" to everybody in the room.
-static void say(const char *room, const char *who, const char *what)
+// Says "WHO WHAT" to everybody in the room of this member.
+static void say(const struct member *me, const char *between, const char *what)
 {
     char line[LINE_SIZE + 2 * NAME_SIZE];
-    snprintf(line, sizeof line, "%s%s\n", who, what);
+    snprintf(line, sizeof line, "%s%s%s\n", me->nick, between, what);
     pthread_mutex_lock(&lock);
     for (struct member *m = members; m; m = m->next) {
-        char *copy = strcmp(m->room, room) ? NULL : strdup(line);
+        char *copy = strcmp(m->room, me->room) ? NULL : strdup(line);
         if (copy && bell_channel_send(m->outbox, copy, 0) < 0) {
             free(copy);
             bell_cancel(m->conn); // he has not read the last 64 lines
@@ -46,11 +46,11 @@ static void enter(struct member *me)
 {
     pthread_mutex_lock(&lock);
     snprintf(me->nick, sizeof me->nick, "guest%u", ++guests);
-    snprintf(me->room, sizeof me->room, "lobby");
+    strcpy(me->room, "lobby");
     me->next = members;
     members = me;
     pthread_mutex_unlock(&lock);
-    say(me->room, me->nick, " came in");
+    say(me, " ", "came in");
 }
 
 static void leave(struct member *me)
@@ -61,52 +61,40 @@ static void leave(struct member *me)
         m = &(*m)->next;
     *m = me->next;
     pthread_mutex_unlock(&lock);
-    say(me->room, me->nick, " left");
-}
-
-static void rename_to(char name[NAME_SIZE], const char *text)
-{
-    pthread_mutex_lock(&lock);
-    snprintf(name, NAME_SIZE, "%.*s", NAME_SIZE - 1, text);
-    pthread_mutex_unlock(&lock);
+    say(me, " ", "left");
 }
 
 static void obey(struct member *me, const char *line)
 {
-    char who[NAME_SIZE + 2];
-    snprintf(who, sizeof who, "%s: ", me->nick);
-    if (!strncmp(line, "/nick ", 6) && line[6]) {
-        rename_to(me->nick, line + 6);
-        say(me->room, who, "is another name now");
-    } else if (!strncmp(line, "/join ", 6) && line[6]) {
-        say(me->room, me->nick, " went out");
-        rename_to(me->room, line + 6);
-        say(me->room, me->nick, " came in");
-    } else {
-        say(me->room, who, line);
-    }
+    char *name = strncmp(line, "/nick ", 6) ? me->room : me->nick;
+    if (name == me->room && strncmp(line, "/join ", 6) != 0)
+        return say(me, ": ", line);
+    say(me, " becomes or goes to ", line + 6);
+    pthread_mutex_lock(&lock);
+    snprintf(name, NAME_SIZE, "%.*s", NAME_SIZE - 1, line + 6);
+    pthread_mutex_unlock(&lock);
+    say(me, " ", "is here");
 }
 
 static int deliver(void *arg)
 {
     struct member *me = arg;
     void *line;
-    int rc = 0;
-    while (bell_channel_receive(me->outbox, &line, BELL_NEVER) == 1) {
-        if (rc == 0)
-            rc = bell_write(me->conn, line, strlen(line)) < 0;
+    int failed = 0;
+    while (bell_channel_receive(me->outbox, &line, failed ? 0 : BELL_NEVER) == 1) {
+        failed = failed || bell_write(me->conn, line, strlen(line)) < 0;
         free(line);
     }
-    return rc;
+    return failed;
 }
 
 static int chat(bell_conn *conn, void *arg)
 {
     (void)arg;
     char line[LINE_SIZE];
+    ssize_t n = -1;
     struct member me = {.conn = conn, .outbox = bell_channel_open(OUTBOX)};
     bell_group *group = bell_group_open();
-    ssize_t n = -1;
     if (me.outbox && group && bell_go(group, deliver, &me) == 0) {
         enter(&me);
         while ((n = bell_readline(conn, line, sizeof line)) > 0) {
@@ -114,23 +102,24 @@ static int chat(bell_conn *conn, void *arg)
             obey(&me, line);
         }
         leave(&me);
-        bell_channel_end(me.outbox);
+        bell_channel_end(me.outbox); // deliver ends when it is empty
         (void)bell_group_wait(group, bell_in(BELL_SECOND));
     }
     bell_group_close(group);
-    void *left;
-    while (me.outbox && bell_channel_receive(me.outbox, &left, 0) == 1)
-        free(left);
     bell_channel_close(me.outbox);
     return (int)n;
 }
 
 int main(int argc, char **argv)
 {
-    struct bell_server_options options = {
-        .size = sizeof options, .name = "chat", .flags = BELL_STOP_ON_SIGNALS | BELL_SHARES_MEMORY};
-    if (bell_serve(argc > 1 ? argv[1] : "localhost:7464", chat, NULL, &options) == 0)
-        return 0;
+    struct bell_server_options options = {.size = sizeof options, .name = "chat"};
+    options.flags = BELL_STOP_ON_SIGNALS | BELL_SHARES_MEMORY;
+    bell_server *server = bell_server_open(chat, NULL, &options);
+    if (server && bell_server_listen(server, argc > 1 ? argv[1] : "localhost:7464") == 0) {
+        fprintf(stderr, "chat: listening on %s\n", bell_server_address(server, 0));
+        if (bell_server_run(server) == 0)
+            return 0;
+    }
     fprintf(stderr, "chat: %s\n", bell_error());
     return 1;
 }

@@ -25,6 +25,9 @@ enum exit_code exit_code_of(int error)
     case EINVAL:
     case ENAMETOOLONG:
     case EPROTONOSUPPORT:
+    case EBADF:
+    case ENOTSOCK:
+    case EPROTOTYPE:
         return EXIT_USAGE;
     case ENOENT:
         return EXIT_NAME;

@@ -27,7 +27,7 @@ struct shown {
 
 static struct shown show(struct part part)
 {
-    struct shown shown;
+    struct shown shown = {.text = ""};
     struct text text;
     text_init(&text, shown.text, sizeof shown.text);
     text_escape(&text, part.at, part.size);
@@ -176,7 +176,8 @@ static bool is_ipv6(struct part host)
 }
 
 // The C library reads 127.1, 0x7f.1 and 2130706433 as IPv4 addresses, which surprises people and
-// gets around filters. No name ends in a number: the top-level domains are alphabetic (RFC 1123, 2.1).
+// gets around filters. No name ends in a number: the top-level domains are alphabetic (RFC 1123,
+// 2.1).
 static bool looks_like_ipv4(struct part host)
 {
     if (host.size > 0 && host.at[host.size - 1] == '.')
@@ -254,7 +255,8 @@ static int parse_host(struct part host, struct addr *addr, struct text *why)
     return ipv4 ? set_family(ADDR_V4, addr, why) : 0;
 }
 
-// What stands between brackets, perhaps with an interface after a %. A URL has %25 for it (RFC 6874).
+// What stands between brackets, perhaps with an interface after a %. A URL has %25 for that (RFC
+// 6874).
 static int parse_ipv6(struct part host, bool url, struct addr *addr, struct text *why)
 {
     const size_t interface_size_max = 15; // IFNAMSIZ - 1

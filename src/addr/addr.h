@@ -2,18 +2,18 @@
 //
 //     7464                      a port of this machine, on loopback, both families (so is :7464)
 //     host:7464 host:http       a name or an address, and a port or a service
-//     [::1]:7464                IPv6 addresses in brackets; [fe80::1%eth0]:7464 with their interface
+//     [::1]:7464                IPv6 addresses in brackets; [fe80::1%eth0]:7464 with an interface
 //     *:7464                    every interface
 //     /tmp/x.sock ./x.sock      a Unix socket: anything with a slash
 //     @name                     a Unix socket in the abstract namespace
 //     fd:3                      an inherited descriptor
 //     tcp: tcp4: tcp6: unix:    in front of these, in any case of letters
-//     tcp://host:7464           the same as a URL: tcp://host:7464/ unix:///tmp/x.sock fd://3. No part
-//                               of it is percent-decoded, but for the RFC 6874 form [fe80::1%25eth0]
+//     tcp://host:7464           the same as a URL: tcp://host:7464/, unix:///tmp/x.sock, fd://3
 //
 // An empty host is loopback and not every interface, as it is in some other programs: nobody should
-// open a server to the network by leaving something out. What comes first decides: tcp:80 is port 80,
-// and a host whose name is tcp is written tcp:tcp:80.
+// open a server to the network by leaving something out. What comes first decides: tcp:80 is port
+// 80, and a host whose name is tcp is written tcp:tcp:80. No part of a URL is percent-decoded, but
+// for the form that RFC 6874 gives interfaces, [fe80::1%25eth0].
 
 #pragma once
 
@@ -40,8 +40,8 @@ struct addr {
     int fd;                    // -1 unless it is one
 };
 
-// Reads an address. On failure ret_addr is left alone, and `why` gets the reason, in printable ASCII
-// ("port 70000 is above 65535"); it may be NULL when why_size is 0, and 256 bytes are enough.
+// Reads an address. On failure ret_addr is left alone, and `why` gets the reason, in printable
+// ASCII ("port 70000 is above 65535"); it may be NULL when why_size is 0; 256 bytes are enough.
 //
 // Returns 0; -EINVAL; -ENAMETOOLONG for a host, port or path that no socket can have; or
 // -EPROTONOSUPPORT for a scheme that is none, or that is known and not here yet (udp, tls, ...).
@@ -75,6 +75,6 @@ size_t addr_print(const struct sockaddr *address, socklen_t size, char *ret_text
 bool addr_is_loopback(const struct sockaddr *address, socklen_t size);
 
 // A number that stands for the caller's address in limits: an IPv4 address, also one inside an IPv6
-// address (::ffff:0:0/96, 64:ff9b::/96), or the first 64 bits of an IPv6 address, since a caller has
-// all the rest for himself; never 0. False for those that are exempt: loopback and Unix sockets.
+// address (::ffff:0:0/96, 64:ff9b::/96), or the first 64 bits of an IPv6 address, since a caller
+// has all the rest to himself; never 0. False for those that are exempt: loopback, Unix sockets.
 bool addr_key(const struct sockaddr *address, socklen_t size, uint64_t *ret_key);

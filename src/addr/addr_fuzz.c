@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's word
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool condition)

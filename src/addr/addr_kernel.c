@@ -126,8 +126,8 @@ int addr_to_sockaddr(const struct addr *addr, enum addr_family family,
 
 // ---- to people --------------------------------------------------------------------------------
 
-// Two slashes at the beginning of a path would be taken for those of a URL; so they get them. A file
-// whose name begins with @ is not to be taken for an abstract name.
+// Two slashes at the beginning of a path would be taken for those of a URL; so they get them. A
+// file whose name begins with @ is not to be taken for an abstract name.
 static void add_unix(struct text *text, const char *path, size_t size)
 {
     text_add(text, "unix:");

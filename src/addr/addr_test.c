@@ -136,95 +136,95 @@ static void the_fields_have_the_parts(void **state)
     assert_int_equal(addr.fd, 12);
 }
 
+static const struct {
+    const char *text;
+    int error;
+    const char *why;
+} refused[] = {
+    {"", -EINVAL, "the address is empty"},
+    {"abc", -EINVAL, "the port is missing: write abc:PORT"},
+    {"127.0.0.1", -EINVAL, "the port is missing: write 127.0.0.1:PORT"},
+    {"*", -EINVAL, "the port is missing: write *:PORT"},
+    {"[::1]", -EINVAL, "the port is missing: write [::1]:PORT"},
+    {"::1", -EINVAL, "the port is missing: write [::1]:PORT"},
+    {"h:", -EINVAL, "the port is missing"},
+    {":", -EINVAL, "the port is missing"},
+    {"[::1]:", -EINVAL, "the port is missing"},
+    {"tcp:", -EINVAL, "the host and the port are missing"},
+    {"tcp:///", -EINVAL, "the host and the port are missing"},
+    {"-1", -EINVAL, "port -1 is neither a number from 0 to 65535 nor a service name"},
+    {"h:-1", -EINVAL, "port -1 is neither a number from 0 to 65535 nor a service name"},
+    {"h:+1", -EINVAL, "port +1 is neither a number from 0 to 65535 nor a service name"},
+    {"5000x", -EINVAL, "port 5000x is neither a number from 0 to 65535 nor a service name"},
+    {"h:5000x", -EINVAL, "port 5000x is neither a number from 0 to 65535 nor a service name"},
+    {"h:0x50", -EINVAL, "port 0x50 is neither a number from 0 to 65535 nor a service name"},
+    {"h: 80", -EINVAL, "port  80 is neither a number from 0 to 65535 nor a service name"},
+    {"h:a b", -EINVAL, "port a b is neither a number from 0 to 65535 nor a service name"},
+    {"70000", -EINVAL, "port 70000 is above 65535"},
+    {"h:65536", -EINVAL, "port 65536 is above 65535"},
+    {"h:4294967376", -EINVAL, "port 4294967376 is above 65535"},
+    {"::1:7464", -EINVAL, "::1:7464 is ambiguous: put the IPv6 address in brackets, [::1]:7464"},
+    {"fe80::1:http", -EINVAL,
+     "fe80::1:http is ambiguous: put the IPv6 address in brackets, [fe80::1]:http"},
+    {"a:b:c", -EINVAL, "a:b:c has too many colons"},
+    {"[::1", -EINVAL, "[::1 has no closing bracket"},
+    {"[::1]7", -EINVAL, "after the bracket stands 7, not a colon and a port"},
+    {"[]:7", -EINVAL, " is not an IPv6 address"},
+    {"[127.0.0.1]:7", -EINVAL, "127.0.0.1 is not an IPv6 address"},
+    {"[::1%]:7", -EINVAL, " is not the name or number of an interface"},
+    {"[::1%a b]:7", -EINVAL, "a b is not the name or number of an interface"},
+    {"[::1%sixteen-letters-]:7", -EINVAL,
+     "sixteen-letters- is not the name or number of an interface"},
+    {"127.1:7", -EINVAL, NULL},
+    {"2130706433:7", -EINVAL, NULL},
+    {"0x7f000001:7", -EINVAL, NULL},
+    {"1.2.3.0x4:7", -EINVAL, NULL},
+    {"256.1.1.1:7", -EINVAL, NULL},
+    {"127.0.0.01:7", -EINVAL, NULL},
+    {"127.0.0.1.:7", -EINVAL, NULL},
+    {"a..b:7", -EINVAL, NULL},
+    {".:7", -EINVAL, NULL},
+    {"-a:7", -EINVAL, NULL},
+    {"a b:7", -EINVAL, "host a b has characters that no name has"},
+    {"a%b:7", -EINVAL, "host a%b has characters that no name has"},
+    {"user@h:7", -EINVAL, "host user@h has characters that no name has"},
+    {"*.net:7", -EINVAL, "host *.net has characters that no name has"},
+    {"b\xc3\xbc.de:7", -EINVAL,
+     "host b\\xc3\\xbc.de is not ASCII: write the form that begins with xn--"},
+    {"tcp4:[::1]:7", -EINVAL, "tcp4: stands before an IPv6 address"},
+    {"tcp6:127.0.0.1:7", -EINVAL, "tcp6: stands before an IPv4 address"},
+    {"tcp://h:7/path", -EINVAL, "h:7/path has more in it than a host and a port"},
+    {"tcp://u@h:7", -EINVAL, "u@h:7 has more in it than a host and a port"},
+    {"tcp://h:7?x", -EINVAL, "h:7?x has more in it than a host and a port"},
+    {"@", -EINVAL, "the path of the unix socket is missing"},
+    {"unix:", -EINVAL, "the path of the unix socket is missing"},
+    {"unix://x", -EINVAL, "after unix:// stands x, not a path from the root on"},
+    {"fd:", -EINVAL, "fd: is not the number of a descriptor"},
+    {"fd:-1", -EINVAL, "fd:-1 is not the number of a descriptor"},
+    {"fd:3x", -EINVAL, "fd:3x is not the number of a descriptor"},
+    {"fd:4294967299", -EINVAL, "fd:4294967299 is not the number of a descriptor"},
+    {"udp:53", -EPROTONOSUPPORT, "udp: is not supported yet"},
+    {"tls://h:443", -EPROTONOSUPPORT, "tls: is not supported yet"},
+    {"unixgram:/tmp/d", -EPROTONOSUPPORT, "unixgram: is not supported yet"},
+    {"http://h/", -EPROTONOSUPPORT, "http:// is not a kind of address; tcp, unix and fd are"},
+    {"7464\n", -EINVAL, "the address has a control character in it: 7464\\x0a"},
+    {"/tmp/\x1b[2J", -EINVAL, "the address has a control character in it: /tmp/\\x1b[2J"},
+    {"/tmp/\x7f", -EINVAL, "the address has a control character in it: /tmp/\\x7f"},
+};
+
 static void what_is_no_address_is_refused_with_a_sentence(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        int error;
-        const char *why;
-    } cases[] = {
-        {"", -EINVAL, "the address is empty"},
-        {"abc", -EINVAL, "the port is missing: write abc:PORT"},
-        {"127.0.0.1", -EINVAL, "the port is missing: write 127.0.0.1:PORT"},
-        {"*", -EINVAL, "the port is missing: write *:PORT"},
-        {"[::1]", -EINVAL, "the port is missing: write [::1]:PORT"},
-        {"::1", -EINVAL, "the port is missing: write [::1]:PORT"},
-        {"h:", -EINVAL, "the port is missing"},
-        {":", -EINVAL, "the port is missing"},
-        {"[::1]:", -EINVAL, "the port is missing"},
-        {"tcp:", -EINVAL, "the host and the port are missing"},
-        {"tcp:///", -EINVAL, "the host and the port are missing"},
-        {"-1", -EINVAL, "port -1 is neither a number from 0 to 65535 nor a service name"},
-        {"h:-1", -EINVAL, "port -1 is neither a number from 0 to 65535 nor a service name"},
-        {"h:+1", -EINVAL, "port +1 is neither a number from 0 to 65535 nor a service name"},
-        {"5000x", -EINVAL, "port 5000x is neither a number from 0 to 65535 nor a service name"},
-        {"h:5000x", -EINVAL, "port 5000x is neither a number from 0 to 65535 nor a service name"},
-        {"h:0x50", -EINVAL, "port 0x50 is neither a number from 0 to 65535 nor a service name"},
-        {"h: 80", -EINVAL, "port  80 is neither a number from 0 to 65535 nor a service name"},
-        {"h:a b", -EINVAL, "port a b is neither a number from 0 to 65535 nor a service name"},
-        {"70000", -EINVAL, "port 70000 is above 65535"},
-        {"h:65536", -EINVAL, "port 65536 is above 65535"},
-        {"h:4294967376", -EINVAL, "port 4294967376 is above 65535"},
-        {"::1:7464", -EINVAL,
-         "::1:7464 is ambiguous: put the IPv6 address in brackets, [::1]:7464"},
-        {"fe80::1:http", -EINVAL,
-         "fe80::1:http is ambiguous: put the IPv6 address in brackets, [fe80::1]:http"},
-        {"a:b:c", -EINVAL, "a:b:c has too many colons"},
-        {"[::1", -EINVAL, "[::1 has no closing bracket"},
-        {"[::1]7", -EINVAL, "after the bracket stands 7, not a colon and a port"},
-        {"[]:7", -EINVAL, " is not an IPv6 address"},
-        {"[127.0.0.1]:7", -EINVAL, "127.0.0.1 is not an IPv6 address"},
-        {"[::1%]:7", -EINVAL, " is not the name or number of an interface"},
-        {"[::1%a b]:7", -EINVAL, "a b is not the name or number of an interface"},
-        {"[::1%sixteen-letters-]:7", -EINVAL,
-         "sixteen-letters- is not the name or number of an interface"},
-        {"127.1:7", -EINVAL, NULL},
-        {"2130706433:7", -EINVAL, NULL},
-        {"0x7f000001:7", -EINVAL, NULL},
-        {"1.2.3.0x4:7", -EINVAL, NULL},
-        {"256.1.1.1:7", -EINVAL, NULL},
-        {"127.0.0.01:7", -EINVAL, NULL},
-        {"127.0.0.1.:7", -EINVAL, NULL},
-        {"a..b:7", -EINVAL, NULL},
-        {".:7", -EINVAL, NULL},
-        {"-a:7", -EINVAL, NULL},
-        {"a b:7", -EINVAL, "host a b has characters that no name has"},
-        {"a%b:7", -EINVAL, "host a%b has characters that no name has"},
-        {"user@h:7", -EINVAL, "host user@h has characters that no name has"},
-        {"*.net:7", -EINVAL, "host *.net has characters that no name has"},
-        {"b\xc3\xbc.de:7", -EINVAL,
-         "host b\\xc3\\xbc.de is not ASCII: write the form that begins with xn--"},
-        {"tcp4:[::1]:7", -EINVAL, "tcp4: stands before an IPv6 address"},
-        {"tcp6:127.0.0.1:7", -EINVAL, "tcp6: stands before an IPv4 address"},
-        {"tcp://h:7/path", -EINVAL, "h:7/path has more in it than a host and a port"},
-        {"tcp://u@h:7", -EINVAL, "u@h:7 has more in it than a host and a port"},
-        {"tcp://h:7?x", -EINVAL, "h:7?x has more in it than a host and a port"},
-        {"@", -EINVAL, "the path of the unix socket is missing"},
-        {"unix:", -EINVAL, "the path of the unix socket is missing"},
-        {"unix://x", -EINVAL, "after unix:// stands x, not a path from the root on"},
-        {"fd:", -EINVAL, "fd: is not the number of a descriptor"},
-        {"fd:-1", -EINVAL, "fd:-1 is not the number of a descriptor"},
-        {"fd:3x", -EINVAL, "fd:3x is not the number of a descriptor"},
-        {"fd:4294967299", -EINVAL, "fd:4294967299 is not the number of a descriptor"},
-        {"udp:53", -EPROTONOSUPPORT, "udp: is not supported yet"},
-        {"tls://h:443", -EPROTONOSUPPORT, "tls: is not supported yet"},
-        {"unixgram:/tmp/d", -EPROTONOSUPPORT, "unixgram: is not supported yet"},
-        {"http://h/", -EPROTONOSUPPORT, "http:// is not a kind of address; tcp, unix and fd are"},
-        {"7464\n", -EINVAL, "the address has a control character in it: 7464\\x0a"},
-        {"/tmp/\x1b[2J", -EINVAL, "the address has a control character in it: /tmp/\\x1b[2J"},
-        {"/tmp/\x7f", -EINVAL, "the address has a control character in it: /tmp/\\x7f"},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(refused); i++) {
         struct addr addr, untouched;
         memset(&addr, 0x55, sizeof addr);
         memset(&untouched, 0x55, sizeof untouched);
         char why[160] = "";
-        int rc = addr_parse(cases[i].text, &addr, why, sizeof why);
-        if (rc != cases[i].error)
-            fail_msg("%s: %d, %s", cases[i].text, rc, why);
-        if (cases[i].why)
-            assert_string_equal(why, cases[i].why);
+        int rc = addr_parse(refused[i].text, &addr, why, sizeof why);
+        if (rc != refused[i].error)
+            fail_msg("%s: %d, %s", refused[i].text, rc, why);
+        if (refused[i].why)
+            assert_string_equal(why, refused[i].why);
         assert_true(strlen(why) > 10);
         assert_memory_equal(&addr, &untouched, sizeof addr);
     }
@@ -233,12 +233,13 @@ static void what_is_no_address_is_refused_with_a_sentence(void **state)
 // Returns before, `count` times c, and after in memory that the caller frees.
 static char *repeat(const char *before, char c, size_t count, const char *after)
 {
-    size_t size = strlen(before) + count + strlen(after) + 1;
+    size_t begin = strlen(before), size = begin + count + strlen(after) + 1;
     char *text = malloc(size);
     assert_non_null(text);
     memset(text, c, size);
-    memcpy(text, before, strlen(before));
-    memcpy(text + strlen(before) + count, after, strlen(after) + 1);
+    for (size_t i = 0; i < begin; i++)
+        text[i] = before[i];
+    snprintf(text + begin + count, size - begin - count, "%s", after);
     return text;
 }
 
@@ -288,13 +289,13 @@ static void long_texts_are_refused(void **state)
 static void the_longest_name_fits(void **state)
 {
     (void)state;
-    char name[300] = "";
-    for (int i = 0; i < 127; i++)
-        strcat(name, "a.");
-    strcpy(name + 253, ".:http"); // 253 bytes and the last dot
+    char name[300];
+    for (size_t i = 0; i < 254; i++)
+        name[i] = i % 2 ? '.' : 'a';
+    memcpy(name + 254, ":http", 6); // 253 bytes and the last dot
     struct addr addr = parse(name);
     assert_int_equal(strlen(addr.host), 254);
-    strcpy(name + 253, "b:http");
+    name[253] = 'b';
     assert_int_equal(addr_parse(name, &addr, NULL, 0), -ENAMETOOLONG);
 }
 

@@ -25,6 +25,6 @@ void text_add(struct text *text, const char *string);
 
 void text_addf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// Adds bytes from a stranger so that they are harmless on a terminal and in a line of a log: printable
-// ASCII as it is, but everything else, the backslash and the double quote as \xHH.
+// Adds bytes from a stranger so that they are harmless on a terminal and in a line of a log:
+// printable ASCII as it is, but everything else, the backslash and the double quote as \xHH.
 void text_escape(struct text *text, const void *bytes, size_t size);

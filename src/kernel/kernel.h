@@ -8,8 +8,8 @@
 // after them (a signal handler that calls `write` saves it). They are named after the system calls
 // that they make; only what differs from the man page is said here. New descriptors are
 // close-on-exec and, where they can be, non-blocking. -EINTR comes through: the callers know their
-// deadlines. Descriptors that only the library sees (epoll, eventfd, timerfd, pidfd, lock files) get
-// high numbers, so that the sockets have the low ones.
+// deadlines. Descriptors that only the library sees (epoll, eventfd, timerfd, pidfd, lock files)
+// get high numbers, so that the sockets have the low ones.
 //
 // The table has no state of its own: `struct kernel_ops mine = kernel_real;`, one member replaced,
 // is a table.
@@ -58,7 +58,7 @@ struct kernel_ops {
     // Opens or makes the file, mode 0600, not through a link, and takes flock. Returns the
     // descriptor that holds the lock; -EWOULDBLOCK when another one does.
     int (*lock_file)(const char *path);
-    // Is `path` (not followed, if a link) the open file? 1; 0, also when nothing is there; an error.
+    // Is `path` (not followed, if a link) the open file? 1, or 0 (also when nothing is there).
     int (*same_file)(int fd, const char *path);
     // Device and inode of the socket file at `path`; -ENOTSOCK when it is something else, also a
     // link to one.
@@ -96,9 +96,9 @@ struct kernel_ops {
     // How many this process may use, at least 1: its affinity and its control group's quota,
     // rounded up. Reads files: ask once.
     int (*processors)(void);
-    // Starts a detached thread with at least stack_size bytes of stack (0: the system's default). All
-    // signals are blocked in it, so that they reach the application's threads; but not faults nor
-    // SIGPROF.
+    // Starts a detached thread with at least stack_size bytes of stack (0: the system's default).
+    // All signals are blocked in it, so that they reach the application's threads; but not faults
+    // nor SIGPROF.
     int (*thread_start)(void (*run)(void *arg), void *arg, size_t stack_size);
     int (*sigaction)(int number, const struct sigaction *action, struct sigaction *ret_old);
     int (*sigprocmask)(int how, const sigset_t *set, sigset_t *ret_old); // of the calling thread

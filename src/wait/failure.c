@@ -50,6 +50,14 @@ static struct failure *own_failure(struct task *task)
     return task ? task->failure : NULL;
 }
 
+// A sentence is one line of text, whatever names and addresses had in them.
+static void make_printable(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
 int failure_set(int negative_errno, const char *what, ...)
 {
     struct failure *failure = own_failure(task_here(NULL));
@@ -61,6 +69,7 @@ int failure_set(int negative_errno, const char *what, ...)
         if (length >= 0 && length < FAILURE_SIZE)
             (void)snprintf(failure->text + length, FAILURE_SIZE - (size_t)length, ": %s",
                            failure_word(negative_errno));
+        make_printable(failure->text);
     }
     errno = -negative_errno;
     return -1;
@@ -74,6 +83,7 @@ int failure_say(int negative_errno, const char *sentence, ...)
         va_start(arguments, sentence);
         (void)vsnprintf(failure->text, FAILURE_SIZE, sentence, arguments);
         va_end(arguments);
+        make_printable(failure->text);
     }
     errno = -negative_errno;
     return -1;

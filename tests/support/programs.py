@@ -1,0 +1,166 @@
+"""Starting the project's programs from outside, and waiting for what they say."""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("DOORBELL_BUILD", os.path.join(ROOT, "build"))
+DOORBELL = os.path.join(BUILD, "tool", "doorbell")
+PATIENCE = 20 * float(os.environ.get("DOORBELL_SLOW", "1"))
+MODELS = ["iterative", "fork", "prefork", "threads", "pool", "coroutines"]
+BACKENDS = ["epoll", "block"]
+
+
+def example(name):
+    return os.path.join(BUILD, "examples", name)
+
+
+class Server:
+    """A program that says "listening on ADDRESS" on stderr; its other lines are kept."""
+
+    def __init__(self, command, model=None, backend=None, **options):
+        environment = dict(os.environ)
+        environment.pop("BELL_MODEL", None)
+        environment.pop("BELL_BACKEND", None)
+        if model:
+            environment["BELL_MODEL"] = model
+        if backend:
+            environment["BELL_BACKEND"] = backend
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            **options)
+        self.addresses = []
+        self.lines = []
+        self.output = []
+        self.changed = threading.Condition()
+        self.threads = [threading.Thread(target=self._read, args=pair, daemon=True) for pair in
+                        ((self.process.stderr, self.lines), (self.process.stdout, self.output))]
+        for thread in self.threads:
+            thread.start()
+
+    def _read(self, stream, lines):
+        for line in stream:
+            with self.changed:
+                lines.append(line.decode(errors="replace").rstrip("\n"))
+                self.changed.notify_all()
+        with self.changed:
+            lines.append(None)
+            self.changed.notify_all()
+
+    def wait_for(self, pattern, count=1, lines=None):
+        """Waits until so many lines match, and returns the last match."""
+        lines = self.lines if lines is None else lines
+        until = time.monotonic() + PATIENCE
+        with self.changed:
+            while True:
+                found = [m for m in (re.search(pattern, line) for line in lines if line is not None) if m]
+                if len(found) >= count:
+                    return found[count - 1]
+                left = until - time.monotonic()
+                assert left > 0 and None not in lines, (pattern, lines)
+                self.changed.wait(left)
+
+    @property
+    def address(self):
+        return self.wait_for(r"listening on (\S+)").group(1)
+
+    @property
+    def port(self):
+        return int(self.address.rsplit(":", 1)[1])
+
+    def call(self):
+        caller = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        caller.settimeout(PATIENCE)
+        return caller
+
+    def stop(self, number=signal.SIGTERM):
+        """Stops it and returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(PATIENCE)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            for thread in self.threads:
+                thread.join(PATIENCE)
+            self.process.stdout.close()
+            self.process.stderr.close()
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.stop()
+
+
+def serve(*arguments, **options):
+    return Server([DOORBELL, "serve", *arguments], **options)
+
+
+def run(*arguments, data=b"", timeout=None, **options):
+    """Runs the command to its end."""
+    return subprocess.run([DOORBELL, *arguments], input=data, capture_output=True, timeout=timeout or PATIENCE,
+                          **options)
+
+
+def read_all(caller):
+    pieces = []
+    while True:
+        piece = caller.recv(65536)
+        if not piece:
+            return b"".join(pieces)
+        pieces.append(piece)
+
+
+def read_exactly(caller, count):
+    data = b""
+    while len(data) < count:
+        piece = caller.recv(count - len(data))
+        assert piece, (count, data)
+        data += piece
+    return data
+
+
+def read_line(caller):
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = caller.recv(1)
+        if not byte:
+            return line
+        line += byte
+    return line
+
+
+def reset(caller):
+    """Closes with a reset."""
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    caller.close()
+
+
+def is_readable(caller, seconds):
+    return bool(select.select([caller], [], [], seconds)[0])
+
+
+def children_of(pid):
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name) as stat:
+                    fields = stat.read().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if int(fields[1]) == pid:
+                found.append((int(name), fields[0]))
+    return found
