@@ -29,7 +29,7 @@ static int echo(bell_conn *conn, void *arg)
 __attribute__((noinline)) static int answer_in_capitals(bell_conn *conn, const char *data,
                                                         size_t size)
 {
-    char text[8192];
+    char text[4096];
     while (size > 0) {
         size_t count = size < sizeof text ? size : sizeof text;
         for (size_t i = 0; i < count; i++)
@@ -109,6 +109,7 @@ struct arguments {
     struct bell_server_options options;
     int verbose;
     int ready_fd;
+    int announced, to_announce; // addresses
 };
 
 static void print_help(void)
@@ -241,9 +242,22 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 
 // ---- Running ----------------------------------------------------------------------------------
 
+// Whoever waits for the addresses may stop the server at once: they are told when it is ready for that.
+static void tell_ready(struct arguments *a, const char *address)
+{
+    if (a->ready_fd <= 0)
+        return;
+    if (dprintf(a->ready_fd, "%s\n", address) < 0)
+        complain("serve", "--ready-fd %d: %s", a->ready_fd, strerror(errno));
+    if (++a->announced == a->to_announce)
+        (void)close(a->ready_fd);
+}
+
 static void print_event(const struct bell_event *event, void *arg)
 {
-    const struct arguments *a = arg;
+    struct arguments *a = arg;
+    if (event->kind == BELL_EVENT_LISTENING)
+        tell_ready(a, event->text + strlen("listening on "));
     bool of_a_caller = event->kind == BELL_EVENT_CALLER || event->kind == BELL_EVENT_ENDED;
     if (a->verbose < 0 || (of_a_caller && a->verbose < 1))
         return;
@@ -295,29 +309,14 @@ static bool listen_on_all(bell_server *server, char **addresses, int count)
     return true;
 }
 
-static bool tell_ready(const struct arguments *a, bell_server *server)
+static int run(bell_server *server, struct arguments *a, char **addresses, int count)
 {
-    const char *address;
-    if (a->ready_fd <= 0)
-        return true;
-    for (int i = 0; (address = bell_server_address(server, i)); i++)
-        if (dprintf(a->ready_fd, "%s\n", address) < 0) {
-            complain("serve", "--ready-fd %d: %s", a->ready_fd, strerror(errno));
-            return false;
-        }
-    (void)close(a->ready_fd);
-    return true;
-}
-
-static int run(bell_server *server, const struct arguments *a, char **addresses, int count)
-{
-    if (!server || !listen_on_all(server, addresses, count))
-        goto failed;
-    if (!tell_ready(a, server))
-        return EXIT_USAGE;
-    if (bell_server_run(server) == 0)
-        return EXIT_DONE;
-failed:;
+    if (server && listen_on_all(server, addresses, count)) {
+        while (bell_server_address(server, a->to_announce))
+            a->to_announce++;
+        if (bell_server_run(server) == 0)
+            return EXIT_DONE;
+    }
     int code = (int)exit_code_of(errno);
     complain("serve", "%s", bell_error());
     return code;

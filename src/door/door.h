@@ -36,6 +36,9 @@ struct listener {
 int listener_open(const char *address, const struct bell_server_options *options,
                   struct listener **ret_list);
 
+// Fewer callers come into the queue while those who are in it are taken in. Async-signal-safe.
+void listener_shrink_queue(const struct listener *listener);
+
 // Nobody may call here any more, whoever else has the socket open. Not for inherited ones.
 void listener_shut(const struct listener *listener);
 

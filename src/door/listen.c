@@ -393,6 +393,12 @@ void listener_shut(const struct listener *listener)
         (void)kernel->shutdown(listener->fd, SHUT_RDWR);
 }
 
+void listener_shrink_queue(const struct listener *listener)
+{
+    if (!listener->inherited && listener->fd >= 0)
+        (void)kernel->listen(listener->fd, 0);
+}
+
 static void remove_socket_file(const struct listener *listener)
 {
     uint64_t id[2];

@@ -221,14 +221,20 @@ close:
     return NULL;
 }
 
-static void close_listeners(struct bell_server *server)
+// With the lock held.
+static void close_all_listeners(struct bell_server *server)
 {
-    (void)pthread_mutex_lock(&server->lock);
     bool owner = kernel->getpid() == server->owner_pid;
     if (!server->closed)
         for (struct listener *listener = server->listeners; listener; listener = listener->next)
             listener_close(listener, owner);
     server->closed = true;
+}
+
+static void close_listeners(struct bell_server *server)
+{
+    (void)pthread_mutex_lock(&server->lock);
+    close_all_listeners(server);
     (void)pthread_mutex_unlock(&server->lock);
 }
 
@@ -295,16 +301,14 @@ bool server_use_listeners(struct bell_server *server)
 void server_leave_listeners(struct bell_server *server)
 {
     (void)pthread_mutex_lock(&server->lock);
-    bool last = --server->accepting == 0;
-    (void)pthread_mutex_unlock(&server->lock);
     // The queue is empty: nobody is turned away who was here before the stop. Other processes that
     // have the socket open accept nobody any more either.
     if (ledger_stops(server->ledger))
-        for (const struct listener *listener = server->listeners; listener;
-             listener = listener->next)
-            listener_shut(listener);
-    if (last)
-        close_listeners(server);
+        for (const struct listener *l = server->listeners; l; l = l->next)
+            listener_shut(l);
+    if (--server->accepting == 0)
+        close_all_listeners(server);
+    (void)pthread_mutex_unlock(&server->lock);
 }
 
 // ---- Processes --------------------------------------------------------------------------------
@@ -336,9 +340,11 @@ static void enter_process(struct crew *crew, int worker)
 static void stop_listening(struct crew *crew)
 {
     struct bell_server *server = server_of(crew);
+    (void)pthread_mutex_lock(&server->lock);
     for (const struct listener *listener = server->listeners; listener; listener = listener->next)
         listener_shut(listener);
-    close_listeners(server);
+    close_all_listeners(server);
+    (void)pthread_mutex_unlock(&server->lock);
 }
 
 static void worker_lost(struct crew *crew, int worker, int status, int64_t delay)
@@ -402,17 +408,21 @@ static void restore_signals(struct bell_server *server, const struct sigaction o
 
 // ---- Running ----------------------------------------------------------------------------------
 
-static int begin(struct bell_server *server)
+static int check_begin(const struct bell_server *server)
 {
     if (!server->listeners || server->closed)
         return failure_say(-ENOTCONN, "the server listens nowhere");
     if (server->running)
         return failure_say(-EBUSY, "the server runs already");
+    return 0;
+}
+
+static void begin(struct bell_server *server)
+{
     server->owner_pid = kernel->getpid();
     server->running = true;
     for (const struct listener *listener = server->listeners; listener; listener = listener->next)
         server_tell(server, BELL_EVENT_LISTENING, "listening on %s", listener->text);
-    return 0;
 }
 
 static int outcome(struct bell_server *server, int rc)
@@ -432,13 +442,10 @@ int bell_server_run(bell_server *server)
 {
     if (!server)
         return failure_say(-EINVAL, "bell_server_run: NULL");
-    if (begin(server) < 0)
-        return -1;
     struct sigaction old[2];
-    if (listen_to_signals(server, old) < 0) {
-        server->running = false;
+    if (check_begin(server) < 0 || listen_to_signals(server, old) < 0)
         return -1;
-    }
+    begin(server); // whoever sees that it listens may stop it by a signal
     int rc = server->crew.model->run(&server->crew);
     restore_signals(server, old);
     return outcome(server, rc);
@@ -465,6 +472,10 @@ void bell_server_stop(bell_server *server)
     if (!server)
         return;
     bool again = ledger_stop(server->ledger) > 0;
+    // Before any loop hears of the stop: a loop that has emptied the queue shuts the listener down,
+    // and listen(2) after that would open it again.
+    for (const struct listener *l = again ? NULL : server->listeners; l; l = l->next)
+        listener_shrink_queue(l);
     (void)kernel->write(again ? server->crew.cut_fd : server->crew.stop_fd, &one, sizeof one);
 }
 
@@ -477,8 +488,9 @@ int bell_server_fd(bell_server *server)
         return failure_say(-ENOTSUP, "model %s with %d workers cannot live in a foreign loop",
                            crew->model->name, crew->workers);
     if (!server->step_shift) {
-        if (begin(server) < 0)
+        if (check_begin(server) < 0)
             return -1;
+        begin(server);
         int rc = shift_open(server, 0, &server->step_shift);
         if (rc < 0) {
             server->running = false;

@@ -385,8 +385,6 @@ static void begin_stop(struct shift *shift)
             continue;
         if (shift->doors[i].listener->inherited)
             leave_door(&shift->doors[i]); // somebody else may serve those
-        else
-            (void)kernel->listen(shift->doors[i].endpoint.fd, 0);
     }
     open_doors(shift);
     give_up_listeners(shift);

@@ -42,6 +42,10 @@ class Member:
         self.lines = self.caller.makefile("rb")
         self.name = self.expect("came in").split()[0]
 
+    def leave(self):
+        self.lines.close()
+        self.caller.close()
+
     def say(self, line):
         self.caller.sendall(line.encode() + b"\n")
 
@@ -75,8 +79,8 @@ def test_chat_has_rooms_and_nicknames(model):
         two.expect("nobody hears this")
         one.say("ping")
         assert "nobody" not in one.expect("ping")
-        two.caller.close()
-        one.caller.close()
+        two.leave()
+        one.leave()
         assert server.stop() == 0
 
 
@@ -86,7 +90,7 @@ def test_chat_runs_in_a_pool():
         one = Member(server)
         one.say("alone")
         one.expect(one.name + ": alone")
-        one.caller.close()
+        one.leave()
         assert server.stop() == 0
 
 
@@ -101,8 +105,8 @@ def test_chat_drops_a_slow_reader_and_nobody_waits(model):
                 break
         else:
             pytest.fail("the slow reader was never dropped")
-        slow.caller.close()
-        quick.caller.close()
+        slow.leave()
+        quick.leave()
         assert server.stop() == 0
 
 
@@ -130,7 +134,7 @@ def test_forward_resets_a_caller_whose_server_is_not_there():
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
     with Server([example("forward"), "127.0.0.1:0", "127.0.0.1:%d" % port]) as server, server.call() as caller:
-        caller.sendall(b"x")
         with pytest.raises(ConnectionResetError):
+            caller.sendall(b"x")
             read_exactly(caller, 1)
         server.wait_for("connection refused")
