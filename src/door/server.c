@@ -174,6 +174,49 @@ static void limit_callers(struct bell_server *server)
     }
 }
 
+// ---- Stop signals -----------------------------------------------------------------------------
+
+enum { SIGNALLED_MAX = 16 };
+
+static bell_server *_Atomic signalled[SIGNALLED_MAX];
+
+static void stop_on_signal(int number)
+{
+    (void)number;
+    for (int i = 0; i < SIGNALLED_MAX; i++)
+        if (signalled[i])
+            bell_server_stop(signalled[i]);
+}
+
+static int listen_to_signals(struct bell_server *server)
+{
+    if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
+        return 0;
+    int i = 0;
+    bell_server *none = NULL;
+    while (!atomic_compare_exchange_strong(&signalled[i], &none, server)) {
+        none = NULL;
+        if (++i == SIGNALLED_MAX)
+            return failure_say(-EBUSY, "more than %d servers with BELL_STOP_ON_SIGNALS",
+                               SIGNALLED_MAX);
+    }
+    struct sigaction action = {.sa_handler = stop_on_signal, .sa_flags = SA_RESTART};
+    (void)kernel->sigaction(SIGTERM, &action, &server->old_signals[0]);
+    (void)kernel->sigaction(SIGINT, &action, &server->old_signals[1]);
+    return 0;
+}
+
+static void restore_signals(struct bell_server *server)
+{
+    if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
+        return;
+    (void)kernel->sigaction(SIGTERM, &server->old_signals[0], NULL);
+    (void)kernel->sigaction(SIGINT, &server->old_signals[1], NULL);
+    for (int i = 0; i < SIGNALLED_MAX; i++)
+        if (signalled[i] == server)
+            signalled[i] = NULL;
+}
+
 // ---- Opening and closing ----------------------------------------------------------------------
 
 static int open_events(struct bell_server *server)
@@ -242,8 +285,10 @@ void bell_server_close(bell_server *server)
 {
     if (!server)
         return;
-    if (server->step_shift)
+    if (server->step_shift) {
         shift_close(server->step_shift);
+        restore_signals(server);
+    }
     close_listeners(server);
     while (server->listeners) {
         struct listener *listener = server->listeners;
@@ -363,71 +408,27 @@ static void worker_lost(struct crew *crew, int worker, int status, int64_t delay
                     worker, (unsigned)status, (unsigned long long)callers, (int)(delay / BELL_MS));
 }
 
-// ---- Stop signals -----------------------------------------------------------------------------
-
-enum { SIGNALLED_MAX = 16 };
-
-static bell_server *_Atomic signalled[SIGNALLED_MAX];
-
-static void stop_on_signal(int number)
-{
-    (void)number;
-    for (int i = 0; i < SIGNALLED_MAX; i++)
-        if (signalled[i])
-            bell_server_stop(signalled[i]);
-}
-
-static int listen_to_signals(struct bell_server *server, struct sigaction ret_old[2])
-{
-    if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
-        return 0;
-    int i = 0;
-    bell_server *none = NULL;
-    while (!atomic_compare_exchange_strong(&signalled[i], &none, server)) {
-        none = NULL;
-        if (++i == SIGNALLED_MAX)
-            return failure_say(-EBUSY, "more than %d servers with BELL_STOP_ON_SIGNALS",
-                               SIGNALLED_MAX);
-    }
-    struct sigaction action = {.sa_handler = stop_on_signal, .sa_flags = SA_RESTART};
-    (void)kernel->sigaction(SIGTERM, &action, &ret_old[0]);
-    (void)kernel->sigaction(SIGINT, &action, &ret_old[1]);
-    return 0;
-}
-
-static void restore_signals(struct bell_server *server, const struct sigaction old[2])
-{
-    if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
-        return;
-    (void)kernel->sigaction(SIGTERM, &old[0], NULL);
-    (void)kernel->sigaction(SIGINT, &old[1], NULL);
-    for (int i = 0; i < SIGNALLED_MAX; i++)
-        if (signalled[i] == server)
-            signalled[i] = NULL;
-}
-
 // ---- Running ----------------------------------------------------------------------------------
 
-static int check_begin(const struct bell_server *server)
+static int begin(struct bell_server *server)
 {
     if (!server->listeners || server->closed)
         return failure_say(-ENOTCONN, "the server listens nowhere");
     if (server->running)
         return failure_say(-EBUSY, "the server runs already");
-    return 0;
-}
-
-static void begin(struct bell_server *server)
-{
+    if (listen_to_signals(server) < 0)
+        return -1;
     server->owner_pid = kernel->getpid();
     server->running = true;
     for (const struct listener *listener = server->listeners; listener; listener = listener->next)
         server_tell(server, BELL_EVENT_LISTENING, "listening on %s", listener->text);
+    return 0;
 }
 
 static int outcome(struct bell_server *server, int rc)
 {
     server->running = false;
+    restore_signals(server);
     close_listeners(server);
     if (rc < 0)
         return failure_set(rc, "serve with model %s", server->crew.model->name);
@@ -442,12 +443,9 @@ int bell_server_run(bell_server *server)
 {
     if (!server)
         return failure_say(-EINVAL, "bell_server_run: NULL");
-    struct sigaction old[2];
-    if (check_begin(server) < 0 || listen_to_signals(server, old) < 0)
+    if (begin(server) < 0)
         return -1;
-    begin(server); // whoever sees that it listens may stop it by a signal
     int rc = server->crew.model->run(&server->crew);
-    restore_signals(server, old);
     return outcome(server, rc);
 }
 
@@ -488,12 +486,12 @@ int bell_server_fd(bell_server *server)
         return failure_say(-ENOTSUP, "model %s with %d workers cannot live in a foreign loop",
                            crew->model->name, crew->workers);
     if (!server->step_shift) {
-        if (check_begin(server) < 0)
+        if (begin(server) < 0)
             return -1;
-        begin(server);
         int rc = shift_open(server, 0, &server->step_shift);
         if (rc < 0) {
             server->running = false;
+            restore_signals(server);
             return failure_set(rc, "bell_server_fd");
         }
     }
