@@ -1,11 +1,8 @@
-// A chat with rooms and nicknames, in which nobody has to wait for a slow reader: whoever does not
-// read what is said to him is dropped.
+// A chat with rooms and nicknames, in which nobody waits for a slow reader: he is dropped.
 //
 //     chat [ADDRESS]              then several of: doorbell connect, nc localhost 7464
 //     /nick NAME   /join ROOM     anything else is said to the room
-//
-// A handler writes to its own connection only. The others reach it through its channel; a task of
-// its own (deliver) writes what comes out of that.
+// Others reach a handler's connection through its channel; its own task (deliver) writes.
 
 #include <doorbell.h>
 #include <pthread.h>
@@ -24,9 +21,8 @@ struct member {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // no call that waits is made under it
 static struct member *members;                           // guarded by lock
-static unsigned guests;                                  // guarded by lock
+static unsigned guests;                                  // the same
 
-// Says "WHO WHAT" to everybody in the room of this member.
 static void say(const struct member *me, const char *between, const char *what)
 {
     char line[LINE_SIZE + 2 * NAME_SIZE];
@@ -35,8 +31,8 @@ static void say(const struct member *me, const char *between, const char *what)
     for (struct member *m = members; m; m = m->next) {
         char *copy = strcmp(m->room, me->room) ? NULL : strdup(line);
         if (copy && bell_channel_send(m->outbox, copy, 0) < 0) {
-            free(copy);
             bell_cancel(m->conn); // he has not read the last 64 lines
+            free(copy);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -46,7 +42,6 @@ static void enter(struct member *me)
 {
     pthread_mutex_lock(&lock);
     snprintf(me->nick, sizeof me->nick, "guest%u", ++guests);
-    strcpy(me->room, "lobby");
     me->next = members;
     members = me;
     pthread_mutex_unlock(&lock);
@@ -56,8 +51,8 @@ static void enter(struct member *me)
 static void leave(struct member *me)
 {
     pthread_mutex_lock(&lock);
-    struct member **m = &members;
-    while (*m != me)
+    struct member **m;
+    for (m = &members; *m != me;)
         m = &(*m)->next;
     *m = me->next;
     pthread_mutex_unlock(&lock);
@@ -80,21 +75,21 @@ static int deliver(void *arg)
 {
     struct member *me = arg;
     void *line;
-    int failed = 0;
-    while (bell_channel_receive(me->outbox, &line, failed ? 0 : BELL_NEVER) == 1) {
-        failed = failed || bell_write(me->conn, line, strlen(line)) < 0;
+    ssize_t n = 0;
+    while (n >= 0 && bell_channel_receive(me->outbox, &line, BELL_NEVER) == 1) {
+        n = bell_write(me->conn, line, strlen(line));
         free(line);
     }
-    return failed;
+    return n < 0;
 }
 
 static int chat(bell_conn *conn, void *arg)
 {
-    (void)arg;
     char line[LINE_SIZE];
+    void *left = arg;
     ssize_t n = -1;
-    struct member me = {.conn = conn, .outbox = bell_channel_open(OUTBOX)};
     bell_group *group = bell_group_open();
+    struct member me = {.conn = conn, .room = "lobby", .outbox = bell_channel_open(OUTBOX)};
     if (me.outbox && group && bell_go(group, deliver, &me) == 0) {
         enter(&me);
         while ((n = bell_readline(conn, line, sizeof line)) > 0) {
@@ -106,6 +101,8 @@ static int chat(bell_conn *conn, void *arg)
         (void)bell_group_wait(group, bell_in(BELL_SECOND));
     }
     bell_group_close(group);
+    while (me.outbox && bell_channel_receive(me.outbox, &left, 0) == 1)
+        free(left);
     bell_channel_close(me.outbox);
     return (int)n;
 }
@@ -115,11 +112,9 @@ int main(int argc, char **argv)
     struct bell_server_options options = {.size = sizeof options, .name = "chat"};
     options.flags = BELL_STOP_ON_SIGNALS | BELL_SHARES_MEMORY;
     bell_server *server = bell_server_open(chat, NULL, &options);
-    if (server && bell_server_listen(server, argc > 1 ? argv[1] : "localhost:7464") == 0) {
-        fprintf(stderr, "chat: listening on %s\n", bell_server_address(server, 0));
-        if (bell_server_run(server) == 0)
-            return 0;
-    }
-    fprintf(stderr, "chat: %s\n", bell_error());
-    return 1;
+    if (server && bell_server_listen(server, argc > 1 ? argv[1] : "localhost:7464") == 0 &&
+        fprintf(stderr, "chat: listening on %s\n", bell_server_address(server, 0)) > 0 &&
+        bell_server_run(server) == 0)
+        return 0;
+    return fprintf(stderr, "chat: %s\n", bell_error()), 1;
 }

@@ -445,8 +445,9 @@ BELL_API int bell_relay(bell_conn *a, bell_conn *b, uint64_t ret_bytes[2]);
 BELL_API const char *bell_peer(bell_conn *conn);
 BELL_API const char *bell_local(bell_conn *conn);
 
-// The server whose handler has this connection; NULL for a connection of our own.
+// The server whose handler has this connection.
 //
+// returns  a server; NULL for a connection of our own
 // waits    no
 BELL_API bell_server *bell_conn_server(bell_conn *conn);
 
@@ -581,8 +582,9 @@ BELL_API void bell_channel_close(bell_channel *channel);
 // waits    no
 BELL_API const char *bell_error(void);
 
-// How many bytes the failed call had moved before it failed.
+// How far the last failed call of this task had come.
 //
+// returns  the bytes that it had moved before it failed
 // waits    no
 BELL_API size_t bell_done(void);
 

@@ -13,35 +13,27 @@
 
 static int begin_writing(bell_conn *conn)
 {
-    if (conn->endpoint.fd < 0)
-        return -EBADF;
+    int rc = conn_check(conn);
+    if (rc < 0)
+        return rc;
     if (conn->writing)
         return -EBUSY;
     if (conn->shut_out || conn->write_broken)
         return -EPIPE;
     conn->writing = true;
+    conn->deadlines[WAIT_OUT] = conn->deadline;
     return 0;
 }
 
 // Ends it. A write that stopped half-way has broken the framing for good.
-static int end_writing(bell_conn *conn, const char *call, ssize_t error, size_t done)
+static void end_writing(bell_conn *conn, ssize_t error, size_t done)
 {
     conn->writing = false;
-    if (error >= 0)
-        return 0;
-    if (done > 0)
+    if (error < 0 && done > 0)
         conn->write_broken = true;
-    failure_note_done(done);
-    return conn_failed(conn, call, error);
 }
 
-static int refuse(bell_conn *conn, int error)
-{
-    failure_note_done(0);
-    return conn_failed(conn, "write", error);
-}
-
-// ---- The public calls -------------------------------------------------------------------------
+// ---- Bytes ------------------------------------------------------------------------------------
 
 int conn_send_all(bell_conn *conn, const void *data, size_t size, size_t *ret_done)
 {
@@ -50,25 +42,27 @@ int conn_send_all(bell_conn *conn, const void *data, size_t size, size_t *ret_do
     ssize_t n = 0;
     while (done < size) {
         struct wait_call call = {.kind = WAIT_SEND, .from = from + done, .size = size - done};
-        n = conn_wait(conn, &call);
+        n = conn_send(conn, &call);
         if (n < 0)
             break;
         done += (size_t)n;
     }
-    conn->bytes_out += done;
     *ret_done = done;
     return n < 0 ? (int)n : 0;
 }
 
 ssize_t bell_write(bell_conn *conn, const void *data, size_t size)
 {
+    size_t done = 0;
     int rc = begin_writing(conn);
-    if (rc < 0)
-        return refuse(conn, rc);
-    size_t done;
-    rc = conn_send_all(conn, data, size, &done);
-    return end_writing(conn, "write", rc, done) < 0 ? -1 : (ssize_t)size;
+    if (rc == 0) {
+        rc = conn_send_all(conn, data, size, &done);
+        end_writing(conn, rc, done);
+    }
+    return rc < 0 ? conn_failed(conn, "write", rc, done) : (ssize_t)size;
 }
+
+// ---- Pieces -----------------------------------------------------------------------------------
 
 // Where several pieces stand: `skip` bytes of the first one are sent.
 struct pieces {
@@ -97,7 +91,23 @@ static ssize_t send_some(bell_conn *conn, const struct pieces *pieces)
     part[0].iov_len -= pieces->skip;
     struct msghdr message = {.msg_iov = part, .msg_iovlen = (size_t)count};
     struct wait_call call = {.kind = WAIT_SENDMSG, .from = &message};
-    return conn_wait(conn, &call);
+    return conn_send(conn, &call);
+}
+
+static ssize_t send_all_pieces(bell_conn *conn, struct pieces *pieces, size_t *ret_done)
+{
+    size_t done = 0;
+    ssize_t n = 0;
+    advance(pieces, 0); // past empty ones
+    while (pieces->count) {
+        n = send_some(conn, pieces);
+        if (n < 0)
+            break;
+        done += (size_t)n;
+        advance(pieces, (size_t)n);
+    }
+    *ret_done = done;
+    return n < 0 ? n : 0;
 }
 
 static int sum_of(const struct iovec *pieces, int count, size_t *ret_sum)
@@ -115,32 +125,33 @@ static int sum_of(const struct iovec *pieces, int count, size_t *ret_sum)
 ssize_t bell_writev(bell_conn *conn, const struct iovec *array, int count)
 {
     size_t sum = 0, done = 0;
-    int rc = sum_of(array, count, &sum);
+    ssize_t rc = sum_of(array, count, &sum);
     if (rc == 0)
         rc = begin_writing(conn);
-    if (rc < 0)
-        return refuse(conn, rc);
-    struct pieces pieces = {.first = array, .count = count};
-    advance(&pieces, 0); // past empty ones
-    ssize_t n = 0;
-    while (pieces.count) {
-        n = send_some(conn, &pieces);
-        if (n < 0)
-            break;
-        done += (size_t)n;
-        advance(&pieces, (size_t)n);
+    if (rc == 0) {
+        struct pieces pieces = {.first = array, .count = count};
+        rc = send_all_pieces(conn, &pieces, &done);
+        end_writing(conn, rc, done);
     }
-    conn->bytes_out += done;
-    return end_writing(conn, "write", n, done) < 0 ? -1 : (ssize_t)sum;
+    return rc < 0 ? conn_failed(conn, "write", rc, done) : (ssize_t)sum;
 }
 
-static int print_long(bell_conn *conn, size_t length, const char *format, va_list arguments)
+// ---- Text -------------------------------------------------------------------------------------
+
+// Where the text was too long for the stack.
+__attribute__((noinline, format(printf, 3, 0))) static int
+print_long(bell_conn *conn, size_t length, const char *format, va_list arguments)
 {
     char *text = kernel->allocate(length + 1);
     if (!text)
-        return refuse(conn, -ENOMEM);
-    (void)vsnprintf(text, length + 1, format, arguments);
-    ssize_t n = bell_write(conn, text, length);
+        return conn_failed(conn, "write", -ENOMEM, 0);
+    // An argument that changed meanwhile may have made it longer: what is there is what is written.
+    int again = vsnprintf(text, length + 1, format, arguments);
+    ssize_t n = -1;
+    if (again < 0)
+        (void)conn_failed(conn, "write", -EILSEQ, 0);
+    else
+        n = bell_write(conn, text, (size_t)again < length ? (size_t)again : length);
     int error = errno;
     kernel->release(text);
     errno = error;
@@ -155,7 +166,7 @@ int bell_vprintf(bell_conn *conn, const char *format, va_list arguments)
     int length = vsnprintf(text, sizeof text, format, arguments);
     int rc;
     if (length < 0)
-        rc = refuse(conn, -EILSEQ);
+        rc = conn_failed(conn, "write", -EILSEQ, 0);
     else if ((size_t)length < sizeof text)
         rc = (int)bell_write(conn, text, (size_t)length);
     else
@@ -173,20 +184,47 @@ int bell_printf(bell_conn *conn, const char *format, ...)
     return rc;
 }
 
+// ---- Files ------------------------------------------------------------------------------------
+
+// What sendfile says of the file, the socket being known to be good.
+static bool blames_file(int error, size_t done)
+{
+    return done == 0 && (error == -EBADF || error == -EINVAL || error == -ESPIPE);
+}
+
+static ssize_t send_file(bell_conn *conn, struct wait_call *call, size_t *ret_done)
+{
+    size_t left = call->size, done = 0;
+    ssize_t n = 1;
+    while (left > 0 && n > 0) {
+        call->size = left;
+        n = conn_send(conn, call);
+        if (n < 0)
+            break;
+        done += (size_t)n;
+        left -= (size_t)n;
+    }
+    *ret_done = done;
+    return n < 0 ? n : 0;
+}
+
 ssize_t bell_sendfile(bell_conn *conn, int file, off_t offset, size_t count)
 {
+    static const char what[] = "send a file to";
     int rc = begin_writing(conn);
     if (rc < 0)
-        return refuse(conn, rc);
-    size_t done = 0;
-    ssize_t n = 1;
-    while (done < count && n > 0) {
-        struct wait_call call = {.kind = WAIT_SENDFILE, .file = file, .offset = &offset};
-        call.size = count - done;
-        n = conn_wait(conn, &call);
-        if (n > 0)
-            done += (size_t)n;
-    }
-    conn->bytes_out += done;
-    return end_writing(conn, "send a file to", n, done) < 0 ? -1 : (ssize_t)done;
+        return conn_failed(conn, what, rc, 0);
+    struct wait_call call = {.kind = WAIT_SENDFILE, .file = file, .offset = &offset};
+    call.size = count;
+    size_t done;
+    rc = (int)send_file(conn, &call, &done);
+    end_writing(conn, rc, done);
+    if (rc == 0)
+        return (ssize_t)done;
+    if (conn_check(conn) < 0 || !blames_file(rc, done))
+        return conn_failed(conn, what, rc, done);
+    failure_note_done(0);
+    return failure_say(rc == -ESPIPE ? -EINVAL : rc,
+                       "send a file to %s: descriptor %d is not a file that can be sent from there",
+                       bell_peer(conn), file);
 }

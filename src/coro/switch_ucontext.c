@@ -1,6 +1,7 @@
 // For processors without a file of their own: POSIX.1-2001's contexts. They make two system calls a
 // switch (for the signal mask), so a switch costs some hundred nanoseconds and not three.
 
+#include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
 

@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "addr/addr.h"
 #include "conn/conn.h"
@@ -14,31 +12,48 @@
 #include "wait/failure.h"
 
 #define CONNECT_TIMEOUT (30 * BELL_SECOND)
-// RFC 8305, 5: "a default value of 250 milliseconds is RECOMMENDED" between connection attempts.
+// RFC 8305, 5: "One recommended value for a default delay is 250 milliseconds" between attempts.
 #define ATTEMPT_DELAY (250 * BELL_MS)
 // A Unix listener whose queue is full tells nobody when there is room again.
 #define QUEUE_RETRY_MIN BELL_MS
 #define QUEUE_RETRY_MAX (50 * BELL_MS)
 
-struct race;
+// What is asked for, checked and with its defaults.
+struct calling {
+    const char *text; // the address as it was given
+    const struct bell_options *options;
+    struct addr addr;
+    enum addr_family family; // ADDR_ANY, or the only one that may be called
+    bool bound;              // calls from an address of the caller's choice, `from`
+    struct addr from;
+    int64_t begin, deadline;
+};
+
+// Whether the machine or the other end is to blame decides which error is told in the end.
+enum { RANK_NO_WAY = 1, RANK_UNREACHABLE, RANK_OTHER, RANK_REFUSED };
 
 struct attempt {
     struct race *race;
     const union name_address *address;
     struct endpoint endpoint; // fd -1: not begun, or closed
     struct wait_call call;
+    bool bind_failed;
 };
 
 // RFC 8305, Happy Eyeballs Version 2: attempts at several addresses, the first that succeeds wins.
+//
+// There is no limit to those under way other than that of the list. RFC 8305, 5: "Starting a new connection
+// attempt does not affect previous attempts": to wait for the old ones, or to give them up, would be to
+// never reach the last of many addresses, or the one that is far away.
 struct race {
-    const struct bell_options *options;
-    const union name_address *from; // where to call from, or NULL
+    const struct calling *calling;
     struct loop *loop;
     struct wait_call news; // the calling task waits for it
-    int64_t deadline;
-    int64_t next_start;
+    int64_t next_start;    // when the next attempt may begin though others are under way
     int begun, under_way;
-    int error; // the most telling so far
+    bool over; // there is a winner, or nobody waits for one any more
+    int error; // the most telling so far, and whose it is
+    const struct attempt *failed;
     struct attempt *winner;
     int count;
     struct attempt attempts[];
@@ -46,7 +61,6 @@ struct race {
 
 // ---- One attempt ------------------------------------------------------------------------------
 
-// What says most about why it does not work: somebody refused, rather than some network is not there.
 static int rank(int error)
 {
     switch (error) {
@@ -55,21 +69,36 @@ static int rank(int error)
     case -EAFNOSUPPORT:
     case -EADDRNOTAVAIL:
     case -ENETUNREACH:
-        return 1;
+        return RANK_NO_WAY;
     case -EHOSTUNREACH:
-        return 2;
+        return RANK_UNREACHABLE;
     case -ECONNREFUSED:
-        return 4;
+        return RANK_REFUSED;
     default:
-        return 3;
+        return RANK_OTHER;
     }
 }
 
-static void note_error(struct race *race, int error)
+static void note_error(struct attempt *attempt, int error)
 {
-    if (rank(error) >= rank(race->error))
+    struct race *race = attempt->race;
+    if (rank(error) >= rank(race->error)) {
         race->error = error;
+        race->failed = attempt;
+    }
     race->next_start = 0; // the next one need not wait for its time
+}
+
+// A caller on the same machine may be given just the port that he calls; then TCP connects the socket with
+// itself, though nobody listens there.
+static bool reached_itself(const struct attempt *attempt)
+{
+    union name_address own;
+    socklen_t size = sizeof own;
+    memset(&own, 0, sizeof own);
+    return !attempt->race->calling->bound &&
+           kernel->getsockname(attempt->endpoint.fd, &own.any, &size) == 0 &&
+           memcmp(&own, attempt->address, size) == 0;
 }
 
 static void attempt_ended(struct wait_call *call)
@@ -77,37 +106,56 @@ static void attempt_ended(struct wait_call *call)
     struct attempt *attempt = LIST_ENTRY(call, struct attempt, call);
     struct race *race = attempt->race;
     race->under_way--;
-    if (call->result == 0 && !race->winner)
+    if (race->over)
+        return; // too late, whatever it says: end_race closes it
+    if (call->result == 0 && reached_itself(attempt))
+        call->result = -ECONNREFUSED;
+    if (call->result < 0) {
+        note_error(attempt, (int)call->result);
+        wait_close(&attempt->endpoint);
+    } else if (!race->winner) {
         race->winner = attempt;
-    else if (call->result < 0 && call->result != -ECANCELED)
-        note_error(race, (int)call->result);
+    }
     if (wait_is_waiting(&race->news))
         wait_complete(&race->news, 0);
 }
 
-static int prepare_socket(const struct race *race, int fd, const union name_address *address)
+static int bind_attempt(struct attempt *attempt, int fd)
 {
     static const int one = 1;
-    (void)kernel->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (!race->from)
-        return 0;
-    if (race->from->any.sa_family != address->any.sa_family)
-        return -EADDRNOTAVAIL;
-    // Without this the kernel would reserve the port for all destinations at once.
+    enum addr_family family = attempt->address->any.sa_family == AF_INET6 ? ADDR_V6 : ADDR_V4;
+    struct sockaddr_storage from;
+    int size = addr_to_sockaddr(&attempt->race->calling->from, family, &from);
+    if (size < 0)
+        return size;
+    // Without this the kernel would reserve a port for all destinations at once, and be out of them soon.
     (void)kernel->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-    return kernel->bind(fd, &race->from->any, name_address_size(race->from));
+    int rc = kernel->bind(fd, (struct sockaddr *)&from, (socklen_t)size);
+    attempt->bind_failed = rc < 0;
+    return rc;
+}
+
+static int open_socket(struct attempt *attempt)
+{
+    static const int one = 1;
+    int fd = kernel->socket(attempt->address->any.sa_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    (void)kernel->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int rc = attempt->race->calling->bound ? bind_attempt(attempt, fd) : 0;
+    if (rc == 0)
+        return fd;
+    (void)kernel->close(fd);
+    return rc;
 }
 
 static void begin_attempt(struct race *race)
 {
     struct attempt *attempt = &race->attempts[race->begun++];
     race->next_start = kernel->now() + ATTEMPT_DELAY;
-    int fd = kernel->socket(attempt->address->any.sa_family, SOCK_STREAM, 0);
-    int rc = fd < 0 ? fd : prepare_socket(race, fd, attempt->address);
-    if (rc < 0) {
-        if (fd >= 0)
-            (void)kernel->close(fd);
-        note_error(race, rc);
+    int fd = open_socket(attempt);
+    if (fd < 0) {
+        note_error(attempt, fd);
         return;
     }
     wait_open(&attempt->endpoint, fd);
@@ -115,7 +163,7 @@ static void begin_attempt(struct race *race)
     attempt->call.endpoint = &attempt->endpoint;
     attempt->call.from = &attempt->address->any;
     attempt->call.size = name_address_size(attempt->address);
-    attempt->call.deadline = INT64_MAX;
+    attempt->call.deadline = INT64_MAX; // the race's is kept by the task that waits for it
     attempt->call.done = attempt_ended;
     race->under_way++;
     wait_start(race->loop, &attempt->call);
@@ -123,17 +171,19 @@ static void begin_attempt(struct race *race)
 
 // ---- The race ---------------------------------------------------------------------------------
 
-// Waits for news of an attempt, or for the time of the next one. 0, -ETIMEDOUT: the race's own
+// Waits for news of an attempt, or for the time of the next one. 0, -ETIMEDOUT: the caller's own
 // deadline, -ECANCELED.
 static int wait_for_news(struct race *race)
 {
+    int64_t deadline = race->calling->deadline;
     bool more = race->begun < race->count;
-    int64_t until = more && race->next_start < race->deadline ? race->next_start : race->deadline;
+    int64_t until = more && race->next_start < deadline ? race->next_start : deadline;
     race->news = (struct wait_call){.kind = WAIT_WAKE, .deadline = until};
     int rc = (int)wait_for(&race->news);
-    return rc == -ETIMEDOUT && until != race->deadline ? 0 : rc;
+    return rc == -ETIMEDOUT && until != deadline ? 0 : rc;
 }
 
+// Until there is a winner, or a reason why there is none.
 static int run_race(struct race *race)
 {
     while (!race->winner) {
@@ -145,32 +195,40 @@ static int run_race(struct race *race)
         if (race->under_way == 0)
             return race->error;
         int rc = wait_for_news(race);
-        if (rc < 0)
+        if (rc < 0 && !race->winner)
             return rc;
     }
     return 0;
 }
 
-// Takes the winner's descriptor out, and closes the others'.
+// RFC 8305, 5: "Once one of the connection attempts succeeds [...], all other connections attempts that
+// have not yet succeeded SHOULD be canceled." Waits for a backend that still has them in its hands.
+// Returns the descriptor of the winner, or -1.
 static int end_race(struct race *race)
 {
-    int fd = -1;
-    if (race->winner) {
-        fd = race->winner->endpoint.fd;
-        wait_release(&race->winner->endpoint);
-        race->winner->endpoint.fd = -1;
+    struct attempt *winner = race->winner;
+    race->over = true;
+    for (int i = 0; i < race->begun; i++) {
+        struct attempt *attempt = &race->attempts[i];
+        if (attempt == winner)
+            continue;
+        wait_cancel(&attempt->call, -ECANCELED);
+        wait_close(&attempt->endpoint);
     }
-    for (int i = 0; i < race->begun; i++)
-        wait_close(&race->attempts[i].endpoint);
-    return fd;
+    if (!winner)
+        return -1;
+    wait_release(&winner->endpoint);
+    return winner->endpoint.fd;
 }
 
-static struct race *new_race(const struct name_list *list)
+static struct race *new_race(const struct calling *calling, const struct name_list *list)
 {
     struct race *race =
         kernel->allocate(sizeof *race + (size_t)list->count * sizeof *race->attempts);
     if (!race)
         return NULL;
+    race->calling = calling;
+    race->loop = loop_here();
     race->count = list->count;
     for (int i = 0; i < list->count; i++) {
         race->attempts[i].race = race;
@@ -179,71 +237,145 @@ static struct race *new_race(const struct name_list *list)
     }
     return race;
 }
+// ---- Failures ---------------------------------------------------------------------------------
 
-// ---- TCP --------------------------------------------------------------------------------------
-
-struct calling {
-    const char *text; // the address as it was given
-    struct addr addr;
-    const struct bell_options *options;
-    int64_t begin, deadline;
-};
-
-static int family_of(const struct calling *calling)
+// A socket for datagrams has ports of its own: if it can be connected, there is a way and an address of
+// ours for it, and only the ports of TCP were missing.
+static bool is_out_of_ports(const union name_address *address)
 {
-    if (calling->addr.family == ADDR_V4 || (calling->options->flags & BELL_IPV4_ONLY))
-        return AF_INET;
-    if (calling->addr.family == ADDR_V6 || (calling->options->flags & BELL_IPV6_ONLY))
-        return AF_INET6;
-    return AF_UNSPEC;
+    int fd = kernel->socket(address->any.sa_family, SOCK_DGRAM, 0);
+    if (fd < 0)
+        return false;
+    int rc = kernel->connect(fd, &address->any, name_address_size(address));
+    (void)kernel->close(fd);
+    return rc == 0;
 }
 
-static int look_up(const struct calling *calling, struct name_list *ret_list)
+// What the errors of an address of ours mean here.
+static const char *word_of(const struct race *race, int error)
 {
-    const struct addr *addr = &calling->addr;
-    const char *reason = NULL;
-    const char *host = addr->loopback_default ? "localhost" : addr->host;
-    int rc =
-        name_resolve(host, addr->port, family_of(calling), calling->deadline, ret_list, &reason);
-    if (rc < 0 && reason)
-        failure_say(rc, "connect %.200s: %.100s: %s", calling->text,
-                    rc == -EINVAL ? addr->port : addr->host, reason);
-    else if (rc < 0)
-        failure_set(rc, "connect %.200s: looking up %.100s", calling->text, addr->host);
-    return rc;
+    const struct attempt *failed = race->failed;
+    if (!failed || error != race->error || (error != -EADDRNOTAVAIL && error != -EADDRINUSE))
+        return failure_word(error);
+    if (failed->bind_failed && error == -EADDRNOTAVAIL)
+        return "the address to call from is not one of this machine";
+    if (race->calling->bound && addr_port_number(race->calling->from.port) != 0)
+        return "the port to call from is in use";
+    return is_out_of_ports(failed->address) ? "out of local ports"
+                                            : "this machine has no address to call from";
 }
 
-// The address to call from: numbers only, so nothing is looked up.
-static int parse_from(const struct calling *calling, union name_address *ret_from)
+static void tell_failure(const struct race *race, int error)
 {
-    struct addr addr;
-    char why[256];
-    const char *text = calling->options->bind;
-    int rc = addr_parse(text, &addr, why, sizeof why);
-    if (rc < 0)
-        return failure_say(rc, "call from %.100s: %s", text, why), rc;
-    struct name_list list = {0};
-    const char *reason = NULL;
-    rc = addr.scheme == ADDR_TCP && !addr.wildcard
-             ? name_resolve(addr.host, addr.port, AF_UNSPEC, WAIT_NOT, &list, &reason)
-             : -EINVAL;
-    if (rc < 0)
-        return failure_say(-EINVAL, "call from %.100s: an address in numbers is wanted", text),
-               -EINVAL;
-    *ret_from = list.addresses[0];
+    const struct calling *calling = race->calling;
+    const char *word = word_of(race, error);
+    int ms = (int)((kernel->now() - calling->begin) / BELL_MS);
+    if (race->begun > 1)
+        failure_say(error, "connect %.200s: %s (%d addresses tried in %d ms)", calling->text, word,
+                    race->begun, ms);
+    else
+        failure_say(error, "connect %.200s: %s", calling->text, word);
+}
+
+// ---- What is asked for --------------------------------------------------------------------------
+
+// Returns -1, with the failure told, when the caller's wishes make no sense.
+static int refuse(const struct calling *calling, const char *why)
+{
+    return failure_say(-EINVAL, "connect %.200s: %s", calling->text, why);
+}
+
+static int check_options(const struct calling *calling)
+{
+    const struct bell_options *options = calling->options;
+    const unsigned families = BELL_IPV4_ONLY | BELL_IPV6_ONLY;
+    if (options->size != sizeof *options)
+        return refuse(calling, "the size of the options is not that of this version");
+    if (options->timeout < 0 || options->linger_time < 0)
+        return refuse(calling, "a duration is negative");
+    if ((options->flags & ~families) || options->flags == families)
+        return refuse(calling, "the flags make no sense");
     return 0;
 }
 
-static int tcp_failed(const struct calling *calling, int error, int tried)
+static int parse_whom(struct calling *calling)
 {
-    if (tried > 1)
-        return failure_say(error, "connect %.200s: %s (%d addresses tried in %d ms)", calling->text,
-                           failure_word(error), tried,
-                           (int)((kernel->now() - calling->begin) / BELL_MS));
-    return failure_set(error, "connect %.200s", calling->text);
+    char why[256];
+    int rc = addr_parse(calling->text, &calling->addr, why, sizeof why);
+    if (rc < 0)
+        return failure_say(rc, "connect %.200s: %s", calling->text, why);
+    if (calling->addr.wildcard)
+        return refuse(calling, "* is for servers; whom?");
+    return 0;
 }
 
-static bell_conn *make_conn(const struct calling *calling, int fd)
+// The address to call from: nothing in it is looked up.
+static int parse_from(struct calling *calling)
+{
+    const char *text = calling->options->bind;
+    char why[256];
+    int rc = addr_parse(text, &calling->from, why, sizeof why);
+    if (rc < 0)
+        return failure_say(rc, "call from %.100s: %s", text, why);
+    struct sockaddr_storage address;
+    bool in_numbers = calling->from.scheme == ADDR_TCP &&
+                      addr_to_sockaddr(&calling->from, ADDR_ANY, &address) > 0;
+    if (!in_numbers)
+        return failure_say(-EINVAL, "call from %.100s: an address in numbers is wanted", text);
+    if (calling->addr.scheme != ADDR_TCP)
+        return refuse(calling, "only tcp has an address to call from");
+    calling->bound = true;
+    return 0;
+}
+
+// The flags, the address and the one to call from may each ask for a family.
+static int choose_family(struct calling *calling)
+{
+    unsigned flags = calling->options->flags;
+    const enum addr_family wishes[] = {
+        calling->addr.family,
+        calling->bound ? calling->from.family : ADDR_ANY,
+        flags & BELL_IPV4_ONLY   ? ADDR_V4
+        : flags & BELL_IPV6_ONLY ? ADDR_V6
+                                 : ADDR_ANY,
+    };
+    calling->family = ADDR_ANY;
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
+        if (wishes[i] == ADDR_ANY)
+            continue;
+        if (calling->family != ADDR_ANY && calling->family != wishes[i])
+            return refuse(calling, "both IPv4 and IPv6 are asked for");
+        calling->family = wishes[i];
+    }
+    return 0;
+}
+
+static int prepare(struct calling *calling)
+{
+    static const struct bell_options none = {.size = sizeof none};
+    if (!calling->options)
+        calling->options = &none;
+    if (!calling->text)
+        return failure_say(-EINVAL, "bell_connect: no address");
+    if (check_options(calling) < 0 || parse_whom(calling) < 0)
+        return -1;
+    if (calling->options->bind && parse_from(calling) < 0)
+        return -1;
+    if (choose_family(calling) < 0)
+        return -1;
+    int rc = 0;
+    if (!task_here(&rc))
+        return failure_set(rc, "connect %.200s", calling->text);
+    int64_t timeout = calling->options->timeout;
+    calling->begin = kernel->now();
+    calling->deadline = bell_in(timeout ? timeout : CONNECT_TIMEOUT);
+    return 0;
+}
+
+// ---- TCP --------------------------------------------------------------------------------------
+
+// Takes fd over. `peer` may be NULL.
+static bell_conn *make_conn(const struct calling *calling, int fd, const union name_address *peer)
 {
     bell_conn *conn = NULL;
     int rc = conn_new(fd, &conn);
@@ -252,65 +384,68 @@ static bell_conn *make_conn(const struct calling *calling, int fd)
         failure_set(rc, "connect %.200s", calling->text);
         return NULL;
     }
-    if (calling->options->linger_time)
-        conn->linger_time = calling->options->linger_time;
-    if (calling->options->linger_bytes)
-        conn->linger_bytes = calling->options->linger_bytes;
+    if (peer)
+        conn_set_peer(conn, &peer->any, name_address_size(peer));
     return conn;
+}
+
+static int look_up(const struct calling *calling, struct name_list *ret_list)
+{
+    const struct addr *addr = &calling->addr;
+    const char *reason = NULL;
+    int rc = name_resolve(addr, calling->family, calling->deadline, ret_list, &reason);
+    if (rc < 0 && reason)
+        return failure_say(rc, "connect %.200s: %.100s: %s", calling->text,
+                           rc == -EINVAL ? addr->port : addr->host, reason);
+    if (rc < 0)
+        return failure_set(rc, "connect %.200s: looking up %.100s", calling->text, addr->host);
+    return 0;
 }
 
 static bell_conn *call_tcp(const struct calling *calling)
 {
     struct name_list list;
-    union name_address from;
-    if (calling->addr.wildcard) {
-        failure_say(-EINVAL, "connect %.200s: * is for servers; whom?", calling->text);
-        return NULL;
-    }
-    if (calling->options->bind && parse_from(calling, &from) < 0)
-        return NULL;
     if (look_up(calling, &list) < 0)
         return NULL;
-    struct race *race = new_race(&list);
+    struct race *race = new_race(calling, &list);
     if (!race) {
         failure_set(-ENOMEM, "connect %.200s", calling->text);
         return NULL;
     }
-    race->options = calling->options;
-    race->from = calling->options->bind ? &from : NULL;
-    race->loop = loop_here();
-    race->deadline = calling->deadline;
+    bell_conn *conn = NULL;
     int rc = run_race(race);
     int fd = end_race(race);
-    int tried = race->begun;
+    if (fd >= 0)
+        conn = make_conn(calling, fd, race->winner->address);
+    else
+        tell_failure(race, rc);
     kernel->release(race);
-    if (rc < 0) {
-        tcp_failed(calling, rc, tried);
-        return NULL;
-    }
-    return make_conn(calling, fd);
+    return conn;
 }
 
-// ---- Unix sockets and inherited ones ----------------------------------------------------------
+// ---- Unix sockets and inherited ones ------------------------------------------------------------
+
+// Waits a little until the listener may have room in its queue.
+static int pause_for_queue(const struct calling *calling, int64_t *pause)
+{
+    int64_t until = kernel->now() + *pause;
+    int rc = wait_sleep(until < calling->deadline ? until : calling->deadline);
+    *pause = *pause * 2 < QUEUE_RETRY_MAX ? *pause * 2 : QUEUE_RETRY_MAX;
+    return rc;
+}
 
 static int connect_unix(const struct calling *calling, int fd)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, calling->addr.path, calling->addr.path_size);
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + calling->addr.path_size);
+    struct sockaddr_storage address;
+    int size = addr_to_sockaddr(&calling->addr, ADDR_ANY, &address);
     struct endpoint endpoint;
     wait_open(&endpoint, fd);
     int64_t pause = QUEUE_RETRY_MIN;
     int rc;
-    for (;;) {
-        rc = wait_connect(&endpoint, (struct sockaddr *)&address, size, calling->deadline);
-        if (rc != -ENOBUFS)
-            break;
-        rc = wait_sleep(kernel->now() + pause);
-        if (rc < 0)
-            break;
-        pause = pause * 2 < QUEUE_RETRY_MAX ? pause * 2 : QUEUE_RETRY_MAX;
-    }
+    do
+        rc = wait_connect(&endpoint, (struct sockaddr *)&address, (socklen_t)size,
+                          calling->deadline);
+    while (rc == -ENOBUFS && (rc = pause_for_queue(calling, &pause)) == 0);
     wait_release(&endpoint);
     return rc;
 }
@@ -319,37 +454,36 @@ static bell_conn *call_unix(const struct calling *calling)
 {
     int fd = kernel->socket(AF_UNIX, SOCK_STREAM, 0);
     int rc = fd < 0 ? fd : connect_unix(calling, fd);
-    if (rc < 0) {
-        if (fd >= 0)
-            (void)kernel->close(fd);
-        failure_set(rc, "connect %.200s", calling->text);
-        return NULL;
+    if (rc == 0)
+        return make_conn(calling, fd, NULL);
+    if (fd >= 0)
+        (void)kernel->close(fd);
+    failure_set(rc, "connect %.200s", calling->text);
+    return NULL;
+}
+
+static bell_conn *call(const struct calling *calling)
+{
+    switch (calling->addr.scheme) {
+    case ADDR_FD:
+        return bell_attach(calling->addr.fd);
+    case ADDR_UNIX:
+        return call_unix(calling);
+    case ADDR_TCP:
+        break;
     }
-    return make_conn(calling, fd);
+    return call_tcp(calling);
 }
 
 bell_conn *bell_connect(const char *address, const struct bell_options *options)
 {
-    static const struct bell_options none = {.size = sizeof none};
-    struct calling calling = {.text = address, .options = options ? options : &none};
-    if (!address || calling.options->size != sizeof *options || calling.options->timeout < 0) {
-        failure_say(-EINVAL, "bell_connect: %s",
-                    !address ? "no address" : "the options make no sense");
+    struct calling calling = {.text = address, .options = options};
+    if (prepare(&calling) < 0)
         return NULL;
-    }
-    char why[256];
-    int rc = addr_parse(address, &calling.addr, why, sizeof why);
-    if (rc < 0) {
-        failure_say(rc, "connect %.200s: %s", address, why);
-        return NULL;
-    }
-    calling.begin = kernel->now();
-    calling.deadline = bell_in(options && options->timeout ? options->timeout : CONNECT_TIMEOUT);
-    if (!task_here(&rc)) {
-        failure_set(rc, "connect %.200s", address);
-        return NULL;
-    }
-    if (calling.addr.scheme == ADDR_FD)
-        return bell_attach(calling.addr.fd);
-    return calling.addr.scheme == ADDR_UNIX ? call_unix(&calling) : call_tcp(&calling);
+    bell_conn *conn = call(&calling);
+    if (conn && calling.options->linger_time)
+        conn->linger_time = calling.options->linger_time;
+    if (conn && calling.options->linger_bytes)
+        conn->linger_bytes = calling.options->linger_bytes;
+    return conn;
 }

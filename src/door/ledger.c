@@ -25,6 +25,7 @@ struct ledger {
     int workers;
     uint32_t bucket_count; // a power of two
     _Atomic uint32_t stops;
+    atomic_bool stopped;
     _Atomic uint64_t counts[LEDGER_COUNTS];
     struct column columns[];
 };
@@ -158,7 +159,12 @@ unsigned ledger_stop(struct ledger *ledger)
     return atomic_fetch_add_explicit(&ledger->stops, 1, memory_order_relaxed);
 }
 
-unsigned ledger_stops(const struct ledger *ledger)
+void ledger_announce_stop(struct ledger *ledger)
 {
-    return atomic_load_explicit(&ledger->stops, memory_order_relaxed);
+    atomic_store_explicit(&ledger->stopped, true, memory_order_release);
+}
+
+bool ledger_is_stopped(const struct ledger *ledger)
+{
+    return atomic_load_explicit(&ledger->stopped, memory_order_acquire);
 }

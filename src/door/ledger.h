@@ -49,4 +49,7 @@ uint64_t ledger_clear(struct ledger *ledger, int worker);
 
 // Counts the calls of bell_server_stop. Returns how many there were before. Async-signal-safe.
 unsigned ledger_stop(struct ledger *ledger);
-unsigned ledger_stops(const struct ledger *ledger);
+
+// What the caller did before ledger_announce_stop is seen by whoever is told here of the stop.
+void ledger_announce_stop(struct ledger *ledger);
+bool ledger_is_stopped(const struct ledger *ledger);

@@ -61,12 +61,14 @@ static void processes_share_it(void **state)
         ledger_add(ledger, LEDGER_POLITE, 3);
         ledger_enter(ledger, 1);
         (void)ledger_stop(ledger);
+        ledger_announce_stop(ledger);
         _exit(0);
     }
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     assert_int_equal(ledger_read(ledger, LEDGER_POLITE), 3);
     assert_int_equal(ledger_active(ledger), 1);
-    assert_int_equal(ledger_stops(ledger), 1);
+    assert_true(ledger_is_stopped(ledger));
+    assert_int_equal(ledger_stop(ledger), 1);
     ledger_close(ledger);
 }
 

@@ -348,7 +348,7 @@ void server_leave_listeners(struct bell_server *server)
     (void)pthread_mutex_lock(&server->lock);
     // The queue is empty: nobody is turned away who was here before the stop. Other processes that
     // have the socket open accept nobody any more either.
-    if (ledger_stops(server->ledger))
+    if (ledger_is_stopped(server->ledger))
         for (const struct listener *l = server->listeners; l; l = l->next)
             listener_shut(l);
     if (--server->accepting == 0)
@@ -474,6 +474,7 @@ void bell_server_stop(bell_server *server)
     // and listen(2) after that would open it again.
     for (const struct listener *l = again ? NULL : server->listeners; l; l = l->next)
         listener_shrink_queue(l);
+    ledger_announce_stop(server->ledger);
     (void)kernel->write(again ? server->crew.cut_fd : server->crew.stop_fd, &one, sizeof one);
 }
 

@@ -282,7 +282,7 @@ static void accept_failed(struct door *door, int error)
     case -EINVAL:
     case -ENOTSOCK:
     case -EOPNOTSUPP:
-        if (shift->state == SHIFT_OPEN && !ledger_stops(shift->server->ledger))
+        if (shift->state == SHIFT_OPEN && !ledger_is_stopped(shift->server->ledger))
             server_tell(shift->server, BELL_EVENT_TROUBLE,
                         "%s: accept: %s; nobody can call there now", door->listener->text,
                         failure_word(error));

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "addr/addr.h"
+
 enum { NAME_ADDRESSES_MAX = 32 };
 
 // An internet address with its port.
@@ -26,15 +28,18 @@ static inline socklen_t name_address_size(const union name_address *address)
     return address->any.sa_family == AF_INET6 ? sizeof address->ipv6 : sizeof address->ipv4;
 }
 
-// The addresses of host and port (names or numbers), in the order in which they are to be tried: the
-// families alternate, IPv6 first. `family` is AF_UNSPEC, AF_INET or AF_INET6. Numbers, and localhost,
-// are answered at once.
+// The addresses of a tcp address, in the order in which they are to be tried: the families alternate, IPv6
+// first. `family` leaves out the other one. Numbers, loopback and every interface (the address `*`, for
+// those who listen) are answered at once; everything else is a look-up that may last until the deadline.
 //
-// Returns 0 or
-//   -ENOENT                  there is no such name; *ret_reason has the resolver's words
+// Returns 0 and at least one address, or
+//   -ENOENT                  there is no such name, or it has no address of this family
 //   -EINVAL                  there is no such service
-//   -EAGAIN                  the name servers do not answer; the words again
-//   -ETIMEDOUT, -ECANCELED   the look-up is left to itself
-//   -ENOMEM
-int name_resolve(const char *host, const char *port, int family, int64_t deadline,
+//   -EAGAIN                  the name servers do not answer now
+//   -EIO                     they answer, but with nothing that is of use
+//   -EAFNOSUPPORT            the address is of the other family
+//   -ETIMEDOUT, -ECANCELED   the look-up is left to itself, its thread comes back when it ends
+//   ...                      what the resolver itself failed with: -ENOMEM, -EMFILE
+// and for the first four *ret_reason in the resolver's words, or NULL.
+int name_resolve(const struct addr *addr, enum addr_family family, int64_t deadline,
                  struct name_list *ret_list, const char **ret_reason);

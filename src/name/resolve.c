@@ -2,24 +2,92 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "kernel/kernel.h"
 #include "task/helpers.h"
 
+// ---- The order --------------------------------------------------------------------------------
+
+static bool is_address(const struct addrinfo *info, int family)
+{
+    size_t size = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    return info->ai_family == family && info->ai_addrlen == size;
+}
+
+// The next address of this family at or after `info`.
+static const struct addrinfo *next_of(const struct addrinfo *info, int family)
+{
+    while (info && !is_address(info, family))
+        info = info->ai_next;
+    return info;
+}
+
+// One that is there already is left out: /etc/hosts may say things twice.
+static void append(struct name_list *list, const void *address, size_t size)
+{
+    union name_address *end = &list->addresses[list->count];
+    memset(end, 0, sizeof *end);
+    memcpy(end, address, size);
+    int i = 0;
+    while (memcmp(&list->addresses[i], end, sizeof *end) != 0)
+        i++;
+    if (i == list->count)
+        list->count++;
+}
+
+// RFC 8305, 4: "Whichever address family is first in the list should be followed by an address of the other
+// address family", so that a family that does not work costs one attempt and not all of them. Within a
+// family the order is the resolver's, which is that of RFC 6724.
+static void interleave(const struct addrinfo *infos, struct name_list *list)
+{
+    const struct addrinfo *next[] = {next_of(infos, AF_INET6), next_of(infos, AF_INET)};
+    for (int turn = 0; (next[0] || next[1]) && list->count < NAME_ADDRESSES_MAX; turn = !turn) {
+        const struct addrinfo *info = next[turn];
+        if (!info)
+            continue;
+        append(list, info->ai_addr, info->ai_addrlen);
+        next[turn] = next_of(info->ai_next, info->ai_family);
+    }
+}
+
+// ---- Without a look-up --------------------------------------------------------------------------
+
+// 0 when there is nothing to look up; -EINVAL when there is. localhost is loopback wherever it is asked for
+// (RFC 6761, 6.3: "Name resolution APIs and libraries SHOULD recognize localhost names as special").
+static int resolve_numbers(const struct addr *addr, enum addr_family family, struct name_list *list)
+{
+    static const enum addr_family families[] = {ADDR_V6, ADDR_V4};
+    for (int i = 0; i < 2; i++) {
+        struct sockaddr_storage address;
+        int size = -EAFNOSUPPORT;
+        if (family == ADDR_ANY || family == families[i])
+            size = addr_to_sockaddr(addr, families[i], &address);
+        if (size > 0)
+            append(list, &address, (size_t)size);
+        else if (size != -EAFNOSUPPORT)
+            return size;
+    }
+    return list->count ? 0 : -EAFNOSUPPORT;
+}
+
+// ---- With one -----------------------------------------------------------------------------------
+
 struct lookup {
     struct job job; // must be first
+    struct addr addr;
     struct addrinfo hints;
     struct addrinfo *list;
-    int code;
-    char host[256], port[64];
+    int code, system_error;
 };
 
 static void run_lookup(struct job *job)
 {
     struct lookup *lookup = (struct lookup *)(void *)job;
-    lookup->code = kernel->resolve(lookup->host, lookup->port, &lookup->hints, &lookup->list);
+    const struct addr *addr = &lookup->addr; // NULL is loopback, or every interface
+    const char *host = addr->loopback_default || addr->wildcard ? NULL : addr->host;
+    lookup->code = kernel->resolve(host, addr->port, &lookup->hints, &lookup->list);
+    lookup->system_error = errno;
 }
 
 static void release_lookup(struct job *job)
@@ -29,49 +97,26 @@ static void release_lookup(struct job *job)
     kernel->release(lookup);
 }
 
-// ---- The order --------------------------------------------------------------------------------
-
-// The next address of this family at or after `info`.
-static const struct addrinfo *next_of(const struct addrinfo *info, int family)
+static struct lookup *new_lookup(const struct addr *addr, enum addr_family family)
 {
-    while (info && info->ai_family != family)
-        info = info->ai_next;
-    return info;
+    struct lookup *lookup = kernel->allocate(sizeof *lookup);
+    if (!lookup)
+        return NULL;
+    lookup->job.run = run_lookup;
+    lookup->job.release = release_lookup;
+    lookup->addr = *addr;
+    lookup->hints.ai_socktype = SOCK_STREAM;
+    lookup->hints.ai_family = family == ADDR_V6   ? AF_INET6
+                              : family == ADDR_V4 ? AF_INET
+                                                  : AF_UNSPEC;
+    if (addr->wildcard)
+        lookup->hints.ai_flags = AI_PASSIVE;
+    return lookup;
 }
 
-static void append(struct name_list *list, const struct addrinfo *info)
+static int error_of(const struct lookup *lookup)
 {
-    union name_address *address = &list->addresses[list->count];
-    if (info->ai_addrlen <= sizeof *address) {
-        memcpy(address, info->ai_addr, info->ai_addrlen);
-        list->count++;
-    }
-}
-
-// RFC 8305, 4: "Whichever address family is first in the list should be followed by an endpoint of the
-// other address family", so that a family that does not work costs one attempt and not all of them.
-static void interleave(const struct addrinfo *infos, struct name_list *ret_list)
-{
-    const struct addrinfo *ipv6 = next_of(infos, AF_INET6);
-    const struct addrinfo *ipv4 = next_of(infos, AF_INET);
-    ret_list->count = 0;
-    while ((ipv6 || ipv4) && ret_list->count < NAME_ADDRESSES_MAX - 1) {
-        if (ipv6) {
-            append(ret_list, ipv6);
-            ipv6 = next_of(ipv6->ai_next, AF_INET6);
-        }
-        if (ipv4) {
-            append(ret_list, ipv4);
-            ipv4 = next_of(ipv4->ai_next, AF_INET);
-        }
-    }
-}
-
-// ---- Asking -----------------------------------------------------------------------------------
-
-static int error_of(int code)
-{
-    switch (code) {
+    switch (lookup->code) {
     case 0:
         return 0;
     case EAI_MEMORY:
@@ -80,59 +125,48 @@ static int error_of(int code)
         return -EINVAL;
     case EAI_AGAIN:
         return -EAGAIN;
-    default:
+    case EAI_NONAME:
+    case EAI_NODATA:
+    case EAI_ADDRFAMILY:
         return -ENOENT;
+    case EAI_SYSTEM:
+        return lookup->system_error > 0 ? -lookup->system_error : -EIO;
+    default:
+        return -EIO;
     }
 }
 
-// What needs no files and no name servers: numbers, and localhost, which is loopback wherever it
-// is asked for (RFC 6761, 6.3).
-static int resolve_numbers(const char *host, const char *port, int family,
-                           struct name_list *ret_list)
+static int take_answer(const struct lookup *lookup, struct name_list *list, const char **ret_reason)
 {
-    struct addrinfo hints = {
-        .ai_family = family,
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-    };
-    struct addrinfo *list = NULL;
-    int code = kernel->resolve(strcmp(host, "localhost") ? host : NULL, port, &hints, &list);
-    if (code == 0)
-        interleave(list, ret_list);
-    kernel->resolve_free(list);
-    return code;
+    int rc = error_of(lookup);
+    if (rc == 0)
+        interleave(lookup->list, list);
+    else if (lookup->code != EAI_SYSTEM && lookup->code != EAI_MEMORY)
+        *ret_reason = gai_strerror(lookup->code);
+    if (rc == 0 && list->count == 0)
+        rc = -ENOENT;
+    return rc;
 }
 
-static struct lookup *new_lookup(const char *host, const char *port, int family)
-{
-    struct lookup *lookup = kernel->allocate(sizeof *lookup);
-    if (!lookup)
-        return NULL;
-    lookup->job.run = run_lookup;
-    lookup->job.release = release_lookup;
-    lookup->hints.ai_family = family;
-    lookup->hints.ai_socktype = SOCK_STREAM;
-    strncpy(lookup->host, host, sizeof lookup->host - 1);
-    strncpy(lookup->port, port, sizeof lookup->port - 1);
-    return lookup;
-}
-
-int name_resolve(const char *host, const char *port, int family, int64_t deadline,
+int name_resolve(const struct addr *addr, enum addr_family family, int64_t deadline,
                  struct name_list *ret_list, const char **ret_reason)
 {
-    if (resolve_numbers(host, port, family, ret_list) == 0)
-        return ret_list->count ? 0 : -ENOENT;
-    struct lookup *lookup = new_lookup(host, port, family);
+    *ret_reason = NULL;
+    ret_list->count = 0;
+    if (addr->family != ADDR_ANY && family != ADDR_ANY && family != addr->family)
+        return -EAFNOSUPPORT;
+    if (family == ADDR_ANY)
+        family = addr->family;
+    int rc = resolve_numbers(addr, family, ret_list);
+    if (rc != -EINVAL)
+        return rc;
+    struct lookup *lookup = new_lookup(addr, family);
     if (!lookup)
         return -ENOMEM;
-    int rc = helpers_run(HELPERS_NAMES, &lookup->job, deadline);
+    rc = helpers_run(HELPERS_NAMES, &lookup->job, deadline);
     if (rc < 0)
         return rc;
-    rc = error_of(lookup->code);
-    if (rc == 0)
-        interleave(lookup->list, ret_list);
-    else
-        *ret_reason = gai_strerror(lookup->code);
-    job_release(&lookup->job);
+    rc = take_answer(lookup, ret_list, ret_reason);
+    lookup->job.release(&lookup->job);
     return rc;
 }

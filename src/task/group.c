@@ -7,6 +7,7 @@
 
 struct member {
     struct list node; // in the group's tasks
+    struct list kin;  // in the kin of the group that task->local points to
     struct bell_group *group;
     struct task *task;
     int (*run)(void *arg);
@@ -22,6 +23,7 @@ void group_init(struct bell_group *group, struct loop *loop)
 {
     *group = (struct bell_group){.loop = loop};
     list_init(&group->tasks);
+    list_init(&group->kin);
     list_init(&group->waiters);
 }
 
@@ -45,8 +47,11 @@ bell_group *bell_group_open(void)
 static void wake_waiters(struct bell_group *group)
 {
     struct list *node;
-    while ((node = list_take(&group->waiters)))
-        wait_complete(&LIST_ENTRY(node, struct group_waiter, node)->call, 0);
+    while ((node = list_take(&group->waiters))) {
+        struct wait_call *call = &LIST_ENTRY(node, struct group_waiter, node)->call;
+        if (wait_is_waiting(call)) // else its deadline passed in this very round
+            wait_complete(call, 0);
+    }
 }
 
 static void run_member(void *arg)
@@ -57,14 +62,22 @@ static void run_member(void *arg)
     if (result != 0)
         group->failed++;
     list_remove(&member->node);
+    list_remove(&member->kin);
     kernel->release(member);
     if (--group->alive == 0)
         wake_waiters(group);
 }
 
+static void inherit(struct member *member, struct bell_group *local)
+{
+    member->task->local = local;
+    if (local)
+        list_append(&local->kin, &member->kin);
+}
+
 static int start(struct bell_group *group, struct task *self, int (*run)(void *arg), void *arg)
 {
-    if (!group->loop || group->alive == 0)
+    if (group->alive == 0)
         group->loop = self->loop;
     if (group->loop != self->loop)
         return -EXDEV;
@@ -82,7 +95,7 @@ static int start(struct bell_group *group, struct task *self, int (*run)(void *a
         kernel->release(member);
         return rc;
     }
-    member->task->local = self->local;
+    inherit(member, self->local);
     list_append(&group->tasks, &member->node);
     group->alive++;
     return 0;
@@ -113,20 +126,28 @@ static bool is_member(struct bell_group *group, const struct task *task)
     return false;
 }
 
+// Waits until the last task ends, once.
+static int await_end(struct bell_group *group, int64_t deadline)
+{
+    struct group_waiter waiter = {.call = {.kind = WAIT_WAKE, .deadline = deadline}};
+    list_append(&group->waiters, &waiter.node);
+    int rc = (int)wait_for(&waiter.call);
+    list_remove(&waiter.node);
+    return rc;
+}
+
 int bell_group_wait(bell_group *group, int64_t deadline)
 {
     int rc = 0;
-    struct task *self = task_here(&rc);
+    const struct task *self = task_here(&rc);
     if (self && is_member(group, self))
         rc = -EDEADLK;
-    if (self && rc == 0 && group->alive && group->loop != self->loop)
+    else if (self && group->alive && group->loop != self->loop)
         rc = -EXDEV;
-    while (rc == 0 && group->alive) {
-        struct group_waiter waiter = {.call = {.kind = WAIT_WAKE, .deadline = deadline}};
-        list_append(&group->waiters, &waiter.node);
-        rc = (int)wait_for(&waiter.call);
-        list_remove(&waiter.node);
-    }
+    while (rc == 0 && group->alive)
+        rc = await_end(group, deadline);
+    if (rc == -ETIMEDOUT && !group->alive)
+        rc = 0; // the last one ended when the deadline had passed, but nobody has seen that
     if (rc < 0)
         return failure_set(rc, "bell_group_wait");
     int failed = group->failed;
@@ -142,33 +163,44 @@ void bell_group_cancel(bell_group *group)
         task_cancel(LIST_ENTRY(node, struct member, node)->task, -ECANCELED);
 }
 
+// The group is about to go: nobody may start a task in it any more.
+static void forget_kin(struct bell_group *group)
+{
+    struct loop *loop = loop_here();
+    if (loop && loop->current->local == group)
+        loop->current->local = NULL;
+    struct list *node;
+    while ((node = list_take(&group->kin)))
+        LIST_ENTRY(node, struct member, kin)->task->local = NULL;
+}
+
 void group_join(struct bell_group *group, bool cancel)
 {
     if (cancel)
         bell_group_cancel(group);
-    if (!group->alive)
-        return;
-    struct task *self = task_here(NULL);
-    int cancelled = self->cancelled;
-    self->cancelled = 0;
     while (group->alive) {
-        struct group_waiter waiter = {.call = {.kind = WAIT_WAKE, .deadline = INT64_MAX}};
-        list_append(&group->waiters, &waiter.node);
-        (void)wait_for(&waiter.call);
-        list_remove(&waiter.node);
-        if (self->cancelled) { // meanwhile: that is for the tasks, too
-            cancelled = self->cancelled;
-            self->cancelled = 0;
+        struct task *self = loop_here()->current;
+        int cancelled = self->cancelled;
+        self->cancelled = 0; // or the wait would end at once
+        (void)await_end(group, INT64_MAX);
+        if (self->cancelled) // meanwhile: that is for the tasks, too
             bell_group_cancel(group);
-        }
+        else
+            self->cancelled = cancelled;
     }
-    self->cancelled = cancelled;
+    forget_kin(group);
 }
 
 void bell_group_close(bell_group *group)
 {
     if (!group)
         return;
+    const struct loop *loop = loop_here();
+    if (loop && is_member(group, loop->current)) {
+        bell_group_cancel(group);
+        failure_set(-EDEADLK, "bell_group_close"); // better to lose its memory than to hang
+        return;
+    }
     group_join(group, true);
     kernel->release(group);
 }
@@ -177,9 +209,11 @@ int bell_sleep(int64_t duration)
 {
     int rc = 0;
     struct task *self = task_here(&rc);
-    if (self && duration <= 0 && !self->cancelled)
+    if (self && duration <= 0 && !self->cancelled) {
         task_yield(self);
-    else if (self)
+        rc = self->cancelled;
+    } else if (self) {
         rc = wait_sleep(bell_in(duration));
+    }
     return rc < 0 ? failure_set(rc, "bell_sleep") : 0;
 }

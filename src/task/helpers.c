@@ -11,36 +11,77 @@
 #include "wait/failure.h"
 #include "wait/wait.h"
 
-enum { BLOCK_THREADS = 16, NAME_THREADS = 8, HELPER_STACK_SIZE = 512 * 1024, IDLE_SECONDS = 5 };
+enum { BLOCK_THREADS = 16, NAME_THREADS = 8 };
+
+// So long a thread waits for more work. A process with threads cannot fork, so it is not longer than what
+// makes the price of a thread not count.
+#define IDLE_TIME (100 * BELL_MS)
+
+// Resolvers and foreign libraries are written for the stack that every thread has.
+enum { HELPER_STACK_SIZE = 0 };
 
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t more;
     int threads_max;
-    int threads, idle;        // guarded by lock
-    struct job *first, *last; // guarded by lock: those that no thread has begun
+    int threads;       // guarded by lock, as is everything below and the waiters of all jobs
+    int idle;          // that wait for `more`, or were told and have not looked yet
+    struct list queue; // jobs that no thread has begun, in the order in which they came
+    int queued;
 };
 
 static struct pool pools[HELPER_POOLS] = {
-    [HELPERS_BLOCK] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, BLOCK_THREADS, 0, 0,
-                       NULL, NULL},
-    [HELPERS_NAMES] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NAME_THREADS, 0, 0,
-                       NULL, NULL},
+    [HELPERS_BLOCK] = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                       .more = PTHREAD_COND_INITIALIZER,
+                       .threads_max = BLOCK_THREADS,
+                       .queue = {&pools[HELPERS_BLOCK].queue, &pools[HELPERS_BLOCK].queue}},
+    [HELPERS_NAMES] = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                       .more = PTHREAD_COND_INITIALIZER,
+                       .threads_max = NAME_THREADS,
+                       .queue = {&pools[HELPERS_NAMES].queue, &pools[HELPERS_NAMES].queue}},
 };
 
-// The task that waits for a job. Guards job->waiter and job->references of all jobs: they are looked at
-// twice in a job's life.
-static pthread_mutex_t waiters_lock = PTHREAD_MUTEX_INITIALIZER;
-
+// The task that waits for a job. It lies on the task's stack: whoever sets `told`, with the lock held, has
+// a post under way to it, and until that has run it may not go.
 struct job_waiter {
-    struct post post;
-    struct wait_call call;
     struct task *task;
-    bool told;   // guarded by waiters_lock: the post is under way
-    bool posted; // the post has run
+    struct wait_call call;
+    struct post post;
+    bool told;
+    bool posted; // the post has run; only its own loop looks at this
 };
 
-// ---- The helpers' side ------------------------------------------------------------------------
+// ---- The helpers' side; called with the lock held -----------------------------------------------
+
+static void add_job(struct pool *pool, struct job *job)
+{
+    list_append(&pool->queue, &job->node);
+    pool->queued++;
+}
+
+static void remove_job(struct pool *pool, struct job *job)
+{
+    list_remove(&job->node);
+    pool->queued--;
+}
+
+// The next job, or NULL when none has come for a while.
+static struct job *next_job(struct pool *pool)
+{
+    int64_t until = kernel->now() + IDLE_TIME;
+    struct timespec deadline = {until / BELL_SECOND, until % BELL_SECOND};
+    int rc = 0;
+    while (rc == 0 && list_is_empty(&pool->queue)) {
+        pool->idle++;
+        rc = pthread_cond_clockwait(&pool->more, &pool->lock, CLOCK_MONOTONIC, &deadline);
+        pool->idle--;
+    }
+    if (list_is_empty(&pool->queue))
+        return NULL;
+    struct job *job = LIST_ENTRY(pool->queue.next, struct job, node);
+    remove_job(pool, job);
+    return job;
+}
 
 static void job_is_done(struct post *post)
 {
@@ -52,45 +93,17 @@ static void job_is_done(struct post *post)
         task_wake(waiter->task); // it waits for the post alone
 }
 
-static void tell_waiter(struct job *job)
+// False when nobody waits for the job any more. While the lock is held the waiter cannot go, so its loop
+// is there for the post.
+static bool tell_waiter(struct job *job)
 {
-    // Under the lock, so that the waiter's loop cannot end between the look and the post.
-    (void)pthread_mutex_lock(&waiters_lock);
     struct job_waiter *waiter = job->waiter;
-    if (waiter) {
-        waiter->told = true;
-        loop_post(waiter->task->loop, &waiter->post);
-    }
-    (void)pthread_mutex_unlock(&waiters_lock);
-}
-
-void job_release(struct job *job)
-{
-    (void)pthread_mutex_lock(&waiters_lock);
-    bool last = --job->references == 0;
-    (void)pthread_mutex_unlock(&waiters_lock);
-    if (last)
-        job->release(job);
-}
-
-// The next job, or NULL when none has come for a while. Called with the lock held.
-static struct job *next_job(struct pool *pool)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += IDLE_SECONDS;
-    while (!pool->first) {
-        pool->idle++;
-        int rc = pthread_cond_timedwait(&pool->more, &pool->lock, &until);
-        pool->idle--;
-        if (rc == ETIMEDOUT && !pool->first)
-            return NULL;
-    }
-    struct job *job = pool->first;
-    pool->first = job->next;
-    if (!pool->first)
-        pool->last = NULL;
-    return job;
+    if (!waiter)
+        return false;
+    waiter->told = true;
+    waiter->post.run = job_is_done;
+    loop_post(waiter->task->loop, &waiter->post);
+    return true;
 }
 
 static void helper_thread(void *arg)
@@ -101,8 +114,11 @@ static void helper_thread(void *arg)
     while ((job = next_job(pool))) {
         (void)pthread_mutex_unlock(&pool->lock);
         job->run(job);
-        tell_waiter(job);
-        job_release(job);
+        (void)pthread_mutex_lock(&pool->lock);
+        if (tell_waiter(job))
+            continue;
+        (void)pthread_mutex_unlock(&pool->lock);
+        job->release(job);
         (void)pthread_mutex_lock(&pool->lock);
     }
     pool->threads--;
@@ -111,63 +127,63 @@ static void helper_thread(void *arg)
 
 // ---- The tasks' side --------------------------------------------------------------------------
 
-// Queues the job, with a new thread for it if all are busy. -EAGAIN when there is none at all.
+// Queues the job, with a new thread for it if each idle one has a job already. -EAGAIN when there is no
+// thread at all.
 static int queue_job(struct pool *pool, struct job *job)
 {
     int rc = 0;
     (void)pthread_mutex_lock(&pool->lock);
-    if (pool->idle == 0 && pool->threads < pool->threads_max) {
-        rc = kernel->thread_start(helper_thread, pool, HELPER_STACK_SIZE);
-        if (rc == 0)
-            pool->threads++;
-    }
+    if (pool->queued >= pool->idle && pool->threads < pool->threads_max &&
+        kernel->thread_start(helper_thread, pool, HELPER_STACK_SIZE) == 0)
+        pool->threads++;
     if (pool->threads > 0) {
-        rc = 0;
-        job->next = NULL;
-        if (pool->last)
-            pool->last->next = job;
-        else
-            pool->first = job;
-        pool->last = job;
+        add_job(pool, job);
         (void)pthread_cond_signal(&pool->more);
+    } else {
+        rc = -EAGAIN;
     }
     (void)pthread_mutex_unlock(&pool->lock);
     return rc;
 }
 
-// The task cannot wait longer. True when the job was done in the same moment, after all.
-static bool let_go(struct job *job, struct job_waiter *waiter)
+// The task cannot wait longer, because of `why`. 0 when the job was done in the same moment, after all.
+static int let_go(struct pool *pool, struct job *job, struct job_waiter *waiter, int why)
 {
-    (void)pthread_mutex_lock(&waiters_lock);
-    job->waiter = NULL;
+    (void)pthread_mutex_lock(&pool->lock);
     bool told = waiter->told;
-    (void)pthread_mutex_unlock(&waiters_lock);
+    bool begun = !list_is_linked(&job->node);
+    if (!begun)
+        remove_job(pool, job);
+    else if (!told)
+        job->waiter = NULL; // from here on it is the helper's
+    (void)pthread_mutex_unlock(&pool->lock);
+    if (!begun)
+        job->release(job);
     while (told && !waiter->posted)
         task_pause(waiter->task);
-    return told;
+    return told ? 0 : why;
 }
 
 int helpers_run(enum helper_pool number, struct job *job, int64_t deadline)
 {
+    struct pool *pool = &pools[number];
     int rc = 0;
     struct task *self = task_here(&rc);
-    struct job_waiter waiter = {.call = {.kind = WAIT_WAKE, .deadline = deadline}};
-    waiter.post.run = job_is_done;
+    struct job_waiter waiter = {
+        .task = self,
+        .call = {.kind = WAIT_WAKE, .deadline = deadline},
+    };
     job->waiter = &waiter;
-    job->references = 2;
-    if (self) {
-        waiter.task = self;
-        rc = queue_job(&pools[number], job);
-    }
+    if (self)
+        rc = self->cancelled;
+    if (rc == 0)
+        rc = queue_job(pool, job);
     if (rc < 0) {
         job->release(job);
         return rc;
     }
     rc = (int)wait_for(&waiter.call);
-    if (rc == 0 || let_go(job, &waiter))
-        return 0;
-    job_release(job);
-    return rc;
+    return rc < 0 ? let_go(pool, job, &waiter, rc) : 0;
 }
 
 void helpers_after_fork(void)
@@ -176,10 +192,9 @@ void helpers_after_fork(void)
         struct pool *pool = &pools[i];
         (void)pthread_mutex_init(&pool->lock, NULL);
         (void)pthread_cond_init(&pool->more, NULL);
-        pool->threads = pool->idle = 0;
-        pool->first = pool->last = NULL;
+        pool->threads = pool->idle = pool->queued = 0;
+        list_init(&pool->queue); // whoever waits for these is in the parent
     }
-    (void)pthread_mutex_init(&waiters_lock, NULL);
 }
 
 // ---- bell_block -------------------------------------------------------------------------------
@@ -212,10 +227,12 @@ int bell_block(int (*run)(void *arg), void *arg, int *ret_result)
     block->run = run;
     block->arg = arg;
     int rc = helpers_run(HELPERS_BLOCK, &block->job, INT64_MAX);
+    if (rc == -EAGAIN)
+        return failure_say(rc, "bell_block: no thread can be made");
     if (rc < 0)
         return failure_set(rc, "bell_block");
     if (ret_result)
         *ret_result = block->result;
-    job_release(&block->job);
+    block->job.release(&block->job);
     return 0;
 }

@@ -1,32 +1,32 @@
 // Helper threads, for functions that block: a bounded pool of them for each purpose, so that slow name
 // servers do not take the threads of slow disks.
+//
+// Threads are started when there is work for them, and end when there has been none for a while: they
+// cost nothing to a program that does not use them, and nothing has to be ended at its exit.
 
 #pragma once
 
 #include <stdint.h>
 
+#include "base/list.h"
+
 enum helper_pool { HELPERS_BLOCK, HELPERS_NAMES, HELPER_POOLS };
 
-// One piece of work. Memory of the library: freed by `release` when both the helper and the task that
-// asked have let go of it.
+// One piece of work, in memory of the heap: who asked for it may go before it is done.
 struct job {
     void (*run)(struct job *self);     // on the helper thread
-    void (*release)(struct job *self); // on either
-
-    // The pool's.
-    struct job *next;
-    struct job_waiter *waiter;
-    int references;
+    void (*release)(struct job *self); // frees it; on either
+    struct list node;                  // the pool's: in its queue until a thread begins it
+    struct job_waiter *waiter;         // the pool's: the task that asked, NULL when it has gone
 };
 
-// Has job->run run on a helper thread and waits until it has. On 0 the caller reads what the job has
-// found, and calls job_release; on a negative errno the job is left to itself and released by the helper:
+// Has job->run run on a helper thread and waits until it has. On 0 the job is the caller's again, who
+// reads what it has found and calls job->release. After a negative errno it is not the caller's any
+// more: it is released, at once if no thread has begun it, else when that has finished.
 //
 //   -ETIMEDOUT, -ECANCELED   the task cannot wait longer
-//   -EAGAIN                  no thread could be made
-int helpers_run(enum helper_pool pool, struct job *job, int64_t deadline);
-
-void job_release(struct job *job);
+//   -EAGAIN                  no thread could be made, and there is none
+int helpers_run(enum helper_pool number, struct job *job, int64_t deadline);
 
 // In the child of a fork: the threads are not there.
 void helpers_after_fork(void);

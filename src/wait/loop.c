@@ -36,9 +36,11 @@ static struct task *first_ready(const struct loop *loop)
 
 static struct task *take_ready(struct loop *loop)
 {
+    struct task *task = first_ready(loop);
+    list_remove(&task->ready);
     loop->ready_count--;
     loop->round--;
-    return LIST_ENTRY(list_take(&loop->ready), struct task, ready);
+    return task;
 }
 
 void task_wake(struct task *task)

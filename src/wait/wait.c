@@ -178,7 +178,8 @@ ssize_t wait_for(struct wait_call *call)
     struct task *task = task_here(&error);
     if (!task)
         return error;
-    if (++task->streak >= STREAK_MAX)
+    // A WAIT_WAKE waits anyway; and who is to complete it may do so from now on, not in a yield.
+    if (call->kind != WAIT_WAKE && ++task->streak >= STREAK_MAX)
         task_yield(task);
 
     call->task = task;

@@ -129,16 +129,14 @@ static char pattern(size_t i)
     return (char)('a' + i % 26);
 }
 
-// Writes `number` bytes and returns: the end comes after the last one.
-static int talk(bell_conn *conn, void *arg)
+static char alphabets[40 * 1000]; // made by main
+
+// Writes so many bytes of the pattern.
+static int write_pattern(bell_conn *conn, size_t left)
 {
-    (void)arg;
-    static char bytes[26 * 1000];
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = pattern(i);
-    for (size_t left = (size_t)number; left > 0;) {
-        size_t count = left < sizeof bytes ? left : sizeof bytes;
-        if (bell_write(conn, bytes, count) < 0) {
+    while (left > 0) {
+        size_t whole = 26 * 1000, count = left < whole ? left : whole;
+        if (bell_write(conn, alphabets, count) < 0) {
             say_result("write", -1);
             return -1;
         }
@@ -147,23 +145,27 @@ static int talk(bell_conn *conn, void *arg)
     return 0;
 }
 
+// Writes `number` bytes and returns: the end comes after the last one.
+static int talk(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    return write_pattern(conn, (size_t)number);
+}
+
 // Answers the first byte with 300,000 and returns, whatever else the caller has said.
 static int answer_first_byte(bell_conn *conn, void *arg)
 {
+    (void)arg;
     char byte;
-    number = 300000;
-    return bell_read(conn, &byte, 1) == 1 ? talk(conn, arg) : -1;
+    return bell_read(conn, &byte, 1) == 1 ? write_pattern(conn, 300000) : -1;
 }
 
 static int pieces(bell_conn *conn, void *arg)
 {
     (void)arg;
     struct iovec array[40];
-    static char bytes[40 * 1000];
     for (size_t i = 0; i < 40; i++)
-        array[i] = (struct iovec){bytes + i * 1000, i == 7 ? 0 : 1000};
-    for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = pattern(i);
+        array[i] = (struct iovec){alphabets + i * 1000, i == 7 ? 0 : 1000};
     say_result("writev", bell_writev(conn, array, 40));
     say_result("writev of none", bell_writev(conn, array, 0));
     return 0;
@@ -182,13 +184,22 @@ static int send_file(bell_conn *conn, void *arg)
     return 0;
 }
 
+__attribute__((format(printf, 2, 3))) static int print(bell_conn *conn, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int n = bell_vprintf(conn, format, arguments);
+    va_end(arguments);
+    return n;
+}
+
 static int formatted(bell_conn *conn, void *arg)
 {
     (void)arg;
     char text[3000];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = 0;
-    if (bell_printf(conn, "%s %d %.2f\n", "a", 42, 1.5) < 0)
+    if (print(conn, "%s %d %.2f\n", "a", 42, 1.5) < 0)
         return -1;
     return bell_printf(conn, "%s\n", text) < 0;
 }
@@ -522,7 +533,8 @@ static int cancelled_by_thread(bell_conn *conn, void *arg)
 
 // ---- Stacks and processes ---------------------------------------------------------------------
 
-static int go_down(volatile char *above, int depth)
+// NOLINTNEXTLINE(misc-no-recursion): that is the point
+static int go_down(const volatile char *above, int depth)
 {
     volatile char frame[200];
     frame[0] = above[0];
@@ -661,7 +673,7 @@ static bool take_option(const char *text, struct bell_server_options *o)
     const char *equals = strchr(text, '=');
     if (!equals)
         return false;
-    int64_t value = atoll(equals + 1);
+    int64_t value = strtoll(equals + 1, NULL, 10);
     if (!strncmp(text, "rate=", 5))
         o->rate_min = (uint64_t)value;
     else if (!strncmp(text, "flags=", 6))
@@ -769,6 +781,8 @@ int main(int argc, char **argv)
         return 2;
     }
     options.name = argv[1];
+    for (size_t i = 0; i < sizeof alphabets; i++)
+        alphabets[i] = pattern(i);
     set_limits();
     if (with_child)
         start_own_child();

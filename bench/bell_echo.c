@@ -1,0 +1,87 @@
+// The echo server of the textbook on doorbell.
+//
+//     bell_echo [--model NAME] [--backend NAME] [--workers N] [--lend]
+//
+// Listens on a free port of 127.0.0.1 and prints "port N". --lend: the handler reads without copying
+// (bell_peek and bell_skip).
+
+#include "loopback.h"
+
+#include <doorbell.h>
+#include <getopt.h>
+#include <string.h>
+
+static int echo(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char text[1024];
+    ssize_t n;
+    while ((n = bell_read(conn, text, sizeof text)) > 0)
+        if (bell_write(conn, text, (size_t)n) < 0)
+            return -1;
+    return (int)n;
+}
+
+static int echo_lent(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    const void *text;
+    ssize_t n;
+    while ((n = bell_peek(conn, 1, &text)) > 0)
+        if (bell_write(conn, text, (size_t)n) < 0 || bell_skip(conn, (size_t)n) < 0)
+            return -1;
+    return (int)n;
+}
+
+static int serve(bell_handler *handler, const struct bell_server_options *options)
+{
+    bell_server *server = bell_server_open(handler, NULL, options);
+    if (!server || bell_server_listen(server, "tcp:127.0.0.1:0") < 0) {
+        bell_server_close(server);
+        return -1;
+    }
+    const char *address = bell_server_address(server, 0);
+    printf("port %s\n", strrchr(address, ':') + 1);
+    (void)fflush(stdout);
+    int rc = bell_server_run(server);
+    bell_server_close(server);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        {"model", required_argument, NULL, 'm'},
+        {"backend", required_argument, NULL, 'b'},
+        {"workers", required_argument, NULL, 'w'},
+        {"lend", no_argument, NULL, 'l'},
+        {0},
+    };
+    struct bell_server_options options = {.size = sizeof options, .name = "echo"};
+    bell_handler *handler = echo;
+
+    int option;
+    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'm':
+            options.model = optarg;
+            break;
+        case 'b':
+            options.backend = optarg;
+            break;
+        case 'w':
+            options.workers = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'l':
+            handler = echo_lent;
+            break;
+        default:
+            return 2;
+        }
+    }
+    raise_descriptor_limit();
+    if (serve(handler, &options) == 0)
+        return 0;
+    fprintf(stderr, "bell_echo: %s\n", bell_error());
+    return 1;
+}
