@@ -8,12 +8,12 @@
 #include <dirent.h>
 #include <pthread.h>
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #condition, strerror(errno));          \
-            exit(1);                                                                               \
-        }                                                                                          \
+#define CHECK(condition)                                                                  \
+    do {                                                                                  \
+        if (!(condition)) {                                                               \
+            fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #condition, strerror(errno)); \
+            exit(1);                                                                      \
+        }                                                                                 \
     } while (0)
 
 // ---- What the cases need ------------------------------------------------------------------------
@@ -386,7 +386,10 @@ static void die_with_system_message(void)
 
 // ---- The list -----------------------------------------------------------------------------------
 
-#define CASE(name) {#name, name}
+#define CASE(name)  \
+    {               \
+#name, name \
+    }
 
 static const struct {
     const char *name;
