@@ -495,12 +495,14 @@ static void end(bell_conn *conn, bool polite)
 {
     const struct task *task = polite ? task_here(NULL) : NULL;
     end_calls(conn);
-    bool over = task && (send_end(conn) < 0 || conn->peer_ended);
+    if (task && (send_end(conn) < 0 || conn->peer_ended)) {
+        conn_drop_unread(conn);
+        wait_close(&conn->endpoint);
+        return;
+    }
     int fd = take_descriptor(conn);
     if (!task)
         closing_reset(fd);
-    else if (over)
-        (void)kernel->close(fd);
     else
         closing_begin(task->loop, fd, bell_in(conn->linger_time), conn->linger_bytes);
 }

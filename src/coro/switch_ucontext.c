@@ -34,7 +34,7 @@ void coro_swap(void **ret_from, void *to)
 
 void *coro_prepare(void *stack_end, void (*entry)(void *arg), void *arg)
 {
-    enum { ROOM = (sizeof(struct context) + 63) & ~63, ENOUGH = 32 * 1024 };
+    enum { ROOM = (sizeof(struct context) + 63) & ~(size_t)63, ENOUGH = 32 * 1024 };
     char *end = (char *)stack_end - ROOM;
     struct context *context = (struct context *)(void *)end;
     (void)getcontext(&context->context);

@@ -29,8 +29,8 @@ static void make_printable(char *text)
             *text = '?';
 }
 
-static void tell(struct bell_server *server, struct bell_event *event, const char *format,
-                 va_list arguments)
+__attribute__((format(printf, 3, 0))) static void
+tell(struct bell_server *server, struct bell_event *event, const char *format, va_list arguments)
 {
     char text[EVENT_SIZE];
     (void)vsnprintf(text, sizeof text, format, arguments);

@@ -166,11 +166,10 @@ void shift_forget_others(const struct visit *visit)
     struct list *heads[] = {&visit->shift->visits, &visit->shift->pending};
     for (int i = 0; i < 2; i++)
         for (struct list *node = heads[i]->next; node != heads[i]; node = node->next) {
-            const struct visit *other = LIST_ENTRY(node, struct visit, node);
+            struct visit *other = LIST_ENTRY(node, struct visit, node);
             if (other == visit)
                 continue;
-            if (other->caller.process.fd > 0)
-                (void)kernel->close(other->caller.process.fd);
+            model_forget_child(&other->caller);
             if (other->caller.fd >= 0)
                 (void)kernel->close(other->caller.fd);
         }

@@ -20,6 +20,7 @@
 #include "wait/wait.h"
 
 struct caller;
+struct child;
 struct crew;
 
 // What the layer above does for a model.
@@ -69,10 +70,7 @@ struct caller {
     struct loop *home;     // the loop that accepted him
     struct post over_post; // threads: tells the home loop
     int problem;
-    struct endpoint process; // fork: his process
-    struct wait_call ended;
-    int pid;
-    struct timer again;
+    struct child *child; // fork: his process
 };
 
 struct model_ops {
@@ -104,3 +102,6 @@ int model_run_processes(struct crew *crew);
 int model_launch_here(struct crew *crew, struct caller *caller);
 int model_launch_thread(struct crew *crew, struct caller *caller);
 int model_launch_process(struct crew *crew, struct caller *caller);
+
+// In the process of another caller: closes the copy of what watches this one's process.
+void model_forget_child(struct caller *caller);

@@ -16,48 +16,69 @@
 
 // ---- A process for each caller ----------------------------------------------------------------
 
-static void watch_caller_process(struct caller *caller);
+struct child {
+    struct caller *caller;
+    int pid;
+    struct endpoint process; // a pidfd
+    struct wait_call ended;
+    struct timer again;
+};
 
-static void caller_process_ended(struct wait_call *call)
+static void watch_child(struct child *child);
+
+static void child_is_over(struct child *child, int problem)
 {
-    struct caller *caller = LIST_ENTRY(call, struct caller, ended);
+    struct caller *caller = child->caller;
+    caller->child = NULL;
+    kernel->release(child);
+    caller->crew->ops->over(caller->crew, caller, problem);
+}
+
+static void child_ended(struct wait_call *call)
+{
+    struct child *child = LIST_ENTRY(call, struct child, ended);
     int status = 0;
-    int rc = kernel->reap(caller->process.fd, &status);
+    int rc = kernel->reap(child->process.fd, &status);
     if (rc == 0 && call->result >= 0) {
-        wait_start(caller->home, call); // not yet
+        wait_start(child->caller->home, call); // not yet
         return;
     }
-    wait_close(&caller->process);
-    caller->crew->ops->over(caller->crew, caller, rc > 0 ? status : 0);
+    wait_close(&child->process);
+    child_is_over(child, rc > 0 ? status : 0);
 }
 
 static void watch_again(struct timer *timer)
 {
-    watch_caller_process(LIST_ENTRY(timer, struct caller, again));
+    watch_child(LIST_ENTRY(timer, struct child, again));
 }
 
 static void reaped_by_others(struct timer *timer)
 {
-    struct caller *caller = LIST_ENTRY(timer, struct caller, again);
-    caller->crew->ops->over(caller->crew, caller, 0);
+    child_is_over(LIST_ENTRY(timer, struct child, again), 0);
 }
 
-static void watch_caller_process(struct caller *caller)
+static void watch_child(struct child *child)
 {
-    int fd = kernel->pidfd_open(caller->pid);
+    int fd = kernel->pidfd_open(child->pid);
     if (fd < 0) {
         // -ESRCH: somebody else reaped it, since the application ignores SIGCHLD.
-        caller->again.at = fd == -ESRCH ? 0 : kernel->now() + WATCH_RETRY;
-        caller->again.expired = fd == -ESRCH ? reaped_by_others : watch_again;
-        timers_add(&caller->home->timers, &caller->again);
+        child->again.at = fd == -ESRCH ? 0 : kernel->now() + WATCH_RETRY;
+        child->again.expired = fd == -ESRCH ? reaped_by_others : watch_again;
+        timers_add(&child->caller->home->timers, &child->again);
         return;
     }
-    wait_open(&caller->process, fd);
-    caller->ended.kind = WAIT_READABLE;
-    caller->ended.endpoint = &caller->process;
-    caller->ended.deadline = INT64_MAX;
-    caller->ended.done = caller_process_ended;
-    wait_start(caller->home, &caller->ended);
+    wait_open(&child->process, fd);
+    child->ended.kind = WAIT_READABLE;
+    child->ended.endpoint = &child->process;
+    child->ended.deadline = INT64_MAX;
+    child->ended.done = child_ended;
+    wait_start(child->caller->home, &child->ended);
+}
+
+void model_forget_child(struct caller *caller)
+{
+    if (caller->child && caller->child->process.fd > 0)
+        (void)kernel->close(caller->child->process.fd);
 }
 
 // In the child. Never returns.
@@ -73,17 +94,23 @@ _Noreturn static void be_caller_process(struct crew *crew, struct caller *caller
 int model_launch_process(struct crew *crew, struct caller *caller)
 {
     caller->home = loop_here();
+    struct child *child = kernel->allocate(sizeof *child);
+    if (!child)
+        return -ENOMEM;
+    child->caller = caller;
     int pid = kernel->fork();
-    if (pid < 0)
-        return pid;
     if (pid == 0)
         be_caller_process(crew, caller);
-
+    if (pid < 0) {
+        kernel->release(child);
+        return pid;
+    }
     // The parent's copy must go at once: else the caller would not see the end of his stream.
     (void)kernel->close(caller->fd);
     caller->fd = -1;
-    caller->pid = pid;
-    watch_caller_process(caller);
+    caller->child = child;
+    child->pid = pid;
+    watch_child(child);
     return 0;
 }
 

@@ -35,7 +35,8 @@ struct backend_ops {
 
     // Forgets an endpoint none of whose calls waits. What a completion backend has received for it
     // already must be in endpoint->early afterwards.
-    void (*release)(struct loop *loop, struct endpoint *endpoint);
+    // `closes`: the descriptor is closed next.
+    void (*release)(struct loop *loop, struct endpoint *endpoint, bool closes);
 
     // A descriptor that is readable when poll() has something to do, for foreign loops; -ENOTSUP.
     int (*descriptor)(struct loop *loop);

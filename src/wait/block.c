@@ -140,8 +140,9 @@ static void block_poll(struct loop *loop, int64_t deadline)
     }
 }
 
-static void block_release(struct loop *loop, struct endpoint *endpoint)
+static void block_release(struct loop *loop, struct endpoint *endpoint, bool closes)
 {
+    (void)closes;
     disarm(loop->private, endpoint);
 }
 

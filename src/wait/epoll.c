@@ -13,7 +13,7 @@
 #include "kernel/kernel.h"
 #include "wait/backend.h"
 
-enum { EVENTS_MAX = 256 };
+enum { EVENTS_MAX = 256, UNCLAIMED_MAX = 4 };
 
 #define WAKE_MARK UINT64_MAX
 #define TIMER_MARK (UINT64_MAX - 1)
@@ -136,13 +136,18 @@ static int register_endpoint(struct epoll *epoll, struct endpoint *endpoint, uin
     return 0;
 }
 
+static void forget_slot(struct epoll *epoll, struct endpoint *endpoint)
+{
+    epoll->slots[endpoint->slot] = NULL;
+    epoll->next_free = endpoint->slot;
+    endpoint->interest = 0;
+}
+
 static void unregister_endpoint(struct epoll *epoll, struct endpoint *endpoint)
 {
     struct epoll_event event = {0};
     (void)kernel->epoll_ctl(epoll->fd, EPOLL_CTL_DEL, endpoint->fd, &event);
-    epoll->slots[endpoint->slot] = NULL;
-    epoll->next_free = endpoint->slot;
-    endpoint->interest = 0;
+    forget_slot(epoll, endpoint);
 }
 
 static int set_interest(struct epoll *epoll, struct endpoint *endpoint, uint32_t interest)
@@ -169,6 +174,7 @@ static ssize_t epoll_start(struct loop *loop, struct wait_call *call)
     ssize_t n = ready_try(loop, call);
     if (n != -EAGAIN)
         return n;
+    call->endpoint->unclaimed = 0;
     uint32_t side = wait_side_of(call) == WAIT_IN ? EPOLLIN : EPOLLOUT;
     int rc = set_interest(loop->private, call->endpoint, call->endpoint->interest | side);
     return rc < 0 ? rc : BACKEND_WAITS;
@@ -182,10 +188,16 @@ static void epoll_cancel(struct loop *loop, struct wait_call *call, int why)
     wait_complete(call, why);
 }
 
-static void epoll_release(struct loop *loop, struct endpoint *endpoint)
+static void epoll_release(struct loop *loop, struct endpoint *endpoint, bool closes)
 {
-    if (endpoint->interest)
-        unregister_endpoint(loop->private, endpoint);
+    struct epoll *epoll = loop->private;
+    if (!endpoint->interest)
+        return;
+    // close(2) takes the registration along, unless somebody has a copy: then it is stale, see renew.
+    if (closes)
+        forget_slot(epoll, endpoint);
+    else
+        unregister_endpoint(epoll, endpoint);
 }
 
 // ---- Events -----------------------------------------------------------------------------------
@@ -244,6 +256,9 @@ static void dispatch(struct loop *loop, struct epoll *epoll, const struct epoll_
     // Nobody waits for this any more: without this the event would come again and again. (A call
     // with `done` may have ended the endpoint meanwhile; then its slot is another's or free.)
     if (found || epoll->slots[slot] != endpoint || endpoint->generation != generation)
+        return;
+    // Mostly somebody is about to: a few looks in vain cost less than two epoll_ctl.
+    if (++endpoint->unclaimed < UNCLAIMED_MAX)
         return;
     uint32_t interest = interest_of_calls(endpoint);
     if (interest && !both)

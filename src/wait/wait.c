@@ -76,7 +76,7 @@ static void cancel_calls(struct endpoint *endpoint, int why)
             wait_cancel(endpoint->calls[side], why);
 }
 
-void wait_release(struct endpoint *endpoint)
+static void release(struct endpoint *endpoint, bool closes)
 {
     cancel_calls(endpoint, -ECANCELED);
     while (endpoint->calls[WAIT_IN] || endpoint->calls[WAIT_OUT]) {
@@ -85,18 +85,23 @@ void wait_release(struct endpoint *endpoint)
     }
     endpoint->releaser = NULL;
     if (endpoint->loop && endpoint->loop == loop_here())
-        endpoint->loop->backend->release(endpoint->loop, endpoint);
+        endpoint->loop->backend->release(endpoint->loop, endpoint, closes);
     endpoint->loop = NULL;
     endpoint->generation = 0;
     endpoint->interest = 0;
     endpoint->drained = false;
 }
 
+void wait_release(struct endpoint *endpoint)
+{
+    release(endpoint, false);
+}
+
 void wait_close(struct endpoint *endpoint)
 {
     if (endpoint->fd < 0)
         return;
-    wait_release(endpoint);
+    release(endpoint, true);
     while (endpoint->early)
         kernel->release(wait_take_early(endpoint));
     (void)kernel->close(endpoint->fd); // nothing can be done about an error here

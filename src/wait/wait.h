@@ -137,6 +137,7 @@ struct endpoint {
     int cancelled;              // 0, or the negative errno that every call returns
     uint32_t generation;        // of this use of the descriptor; 0 before the first wait
     uint32_t slot;              // the backend's
+    uint8_t unclaimed;          // the backend's
     uint8_t interest;           // the backend's
     bool drained;               // the last recv took all there was: wait before the next try
     bool shared;                // a listener that other loops wait on, too

@@ -250,8 +250,9 @@ static void completion_poll(struct loop *loop, int64_t deadline)
     }
 }
 
-static void completion_release(struct loop *loop, struct endpoint *endpoint)
+static void completion_release(struct loop *loop, struct endpoint *endpoint, bool closes)
 {
+    (void)closes;
     struct ahead *ahead = ahead_of(loop->private, endpoint);
     if (ahead)
         ahead->endpoint = NULL;
