@@ -55,6 +55,12 @@ static void *allocate_a_few(size_t size)
     return allocations_left-- > 0 ? kernel_real.allocate(size) : NULL;
 }
 
+static int set_no_flags(int fd)
+{
+    (void)fd;
+    return -EPERM;
+}
+
 static void what_cannot_be_attached_stays_the_callers(void)
 {
     int fds[2];
@@ -72,6 +78,13 @@ static void what_cannot_be_attached_stays_the_callers(void)
     kernel = &odd_kernel;
     allocations_left = 0;
     refuse_to_attach(fds[0], ENOMEM);
+    kernel = &kernel_real;
+    assert_int_equal(close(fds[1]), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    odd_kernel = kernel_real;
+    odd_kernel.set_flags = set_no_flags;
+    kernel = &odd_kernel;
+    refuse_to_attach(fds[0], EPERM);
     kernel = &kernel_real;
     assert_int_equal(close(fds[1]), 0);
 }
@@ -443,6 +456,16 @@ static void a_connection_in_use_elsewhere_is_refused(void)
     send_raw(right, "\n", 1);
     await_others();
     assert_int_equal(result, 1);
+
+    // Nor when nobody waits on it, but it is registered there.
+    do_not_wait(left);
+    ASSERT_FAILS(bell_read(left, &byte, 1), ETIMEDOUT);
+    if (left->endpoint.interest) {
+        assert_int_equal(loop_open(&other, &backend_epoll), 0);
+        ASSERT_FAILS(bell_read(left, &byte, 1), EXDEV);
+        assert_ptr_equal(atomic_load(&left->home), home);
+        loop_close(&other);
+    }
     abort_pair();
 }
 

@@ -2,6 +2,8 @@
 
 #include "conn/conn_test.h"
 
+#include <stdio.h>
+
 enum { MUCH = 10 * 1024 * 1024 };
 
 static bell_conn *client, *a, *b, *origin;
@@ -39,7 +41,7 @@ static void relay(void *arg)
     relaying->task = this_loop()->current;
     relaying->result = bell_relay(a, b, relaying->bytes) < 0 ? -errno : 0;
     if (relaying->result < 0)
-        strcpy(relaying->sentence, bell_error());
+        (void)snprintf(relaying->sentence, sizeof relaying->sentence, "%s", bell_error());
     relaying->done = bell_done();
 }
 

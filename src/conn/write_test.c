@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <wchar.h>
 
-enum { MANY = 1000000 };
+#define MANY ((size_t)1000000)
 
 static struct reading start_reading(bell_conn *conn)
 {
@@ -48,9 +48,10 @@ static void set_small_buffer(const bell_conn *conn)
     assert_int_equal(setsockopt(conn->endpoint.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
 }
 
-// Cuts `sent` into pieces of `size` bytes, with empty ones among them.
-static int cut(char *sent, size_t size, struct iovec *pieces, size_t *ret_sum)
+// Cuts `bytes` into pieces of `size`, with empty ones among them.
+static int cut(void *bytes, size_t size, struct iovec *pieces, size_t *ret_sum)
 {
+    char *sent = bytes;
     size_t at = 0;
     for (int i = 0; i < 1024; i++) {
         pieces[i] = (struct iovec){.iov_base = sent + at, .iov_len = i % 5 == 0 ? 0 : size};
@@ -280,7 +281,7 @@ static void a_reset_is_told_to_the_writer_who_waits(void)
 {
     open_tcp_pair();
     char *sent = make_bytes(8 * MANY);
-    struct writing writing = {.conn = left, .bytes = sent, .size = 8 * (size_t)MANY};
+    struct writing writing = {.conn = left, .bytes = sent, .size = 8 * MANY};
     start(write_all, &writing);
     task_yield(task_here(NULL));
     bell_abort(right);

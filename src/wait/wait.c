@@ -61,7 +61,7 @@ static ssize_t recv_early(struct loop *loop, struct wait_call *call)
 // Makes the endpoint one of this loop's. Descriptors that are registered nowhere move freely.
 static int join_loop(struct endpoint *endpoint, struct loop *loop)
 {
-    if (endpoint->interest)
+    if (endpoint->interest || endpoint->calls[WAIT_IN] || endpoint->calls[WAIT_OUT])
         return -EXDEV;
     endpoint->loop = loop;
     endpoint->generation = ++loop->generation;
