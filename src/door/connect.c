@@ -98,7 +98,7 @@ static bool reached_itself(const struct attempt *attempt)
     memset(&own, 0, sizeof own);
     return !attempt->race->calling->bound &&
            kernel->getsockname(attempt->endpoint.fd, &own.any, &size) == 0 &&
-           memcmp(&own, attempt->address, size) == 0;
+           name_is_same(&own, attempt->address);
 }
 
 static void attempt_ended(struct wait_call *call)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -27,6 +28,8 @@ static inline socklen_t name_address_size(const union name_address *address)
 {
     return address->any.sa_family == AF_INET6 ? sizeof address->ipv6 : sizeof address->ipv4;
 }
+
+bool name_is_same(const union name_address *one, const union name_address *other);
 
 // The addresses of a tcp address, in the order in which they are to be tried: the families alternate, IPv6
 // first. `family` leaves out the other one. Numbers, loopback and every interface (the address `*`, for

@@ -23,6 +23,18 @@ static const struct addrinfo *next_of(const struct addrinfo *info, int family)
     return info;
 }
 
+bool name_is_same(const union name_address *one, const union name_address *other)
+{
+    if (one->any.sa_family != other->any.sa_family)
+        return false;
+    if (one->any.sa_family != AF_INET6)
+        return one->ipv4.sin_port == other->ipv4.sin_port &&
+               one->ipv4.sin_addr.s_addr == other->ipv4.sin_addr.s_addr;
+    return one->ipv6.sin6_port == other->ipv6.sin6_port &&
+           one->ipv6.sin6_scope_id == other->ipv6.sin6_scope_id &&
+           memcmp(&one->ipv6.sin6_addr, &other->ipv6.sin6_addr, sizeof one->ipv6.sin6_addr) == 0;
+}
+
 // One that is there already is left out: /etc/hosts may say things twice.
 static void append(struct name_list *list, const void *address, size_t size)
 {
@@ -30,7 +42,7 @@ static void append(struct name_list *list, const void *address, size_t size)
     memset(end, 0, sizeof *end);
     memcpy(end, address, size);
     int i = 0;
-    while (memcmp(&list->addresses[i], end, sizeof *end) != 0)
+    while (!name_is_same(&list->addresses[i], end))
         i++;
     if (i == list->count)
         list->count++;

@@ -54,8 +54,8 @@ static int fake_resolve(const char *name, const char *service, const struct addr
     atomic_fetch_add(&questions, 1);
     if (name && !strcmp(name, "slow"))
         return hang(ret_list);
-    strcpy(asked_host, name ? name : "(none)");
-    strcpy(asked_port, service);
+    snprintf(asked_host, sizeof asked_host, "%s", name ? name : "(none)");
+    snprintf(asked_port, sizeof asked_port, "%s", service);
     asked_hints = *hints;
     asked_by = gettid();
     errno = system_error;

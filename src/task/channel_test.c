@@ -80,11 +80,11 @@ static void pointers_come_out_in_order(void)
     for (int i = 0; i < 99; i += 3) {
         for (int j = i; j < i + 3; j++)
             assert_sent(channel, j, 0);
-        assert_fails(bell_channel_send(channel, numbers, 0), ETIMEDOUT);
+        ASSERT_FAILS(bell_channel_send(channel, numbers, 0), ETIMEDOUT);
         for (int j = i; j < i + 3; j++)
             assert_received(channel, 0, j);
         void *pointer = &numbers[7];
-        assert_fails(bell_channel_receive(channel, &pointer, 0), ETIMEDOUT);
+        ASSERT_FAILS(bell_channel_receive(channel, &pointer, 0), ETIMEDOUT);
         assert_ptr_equal(pointer, &numbers[7]);
     }
     bell_channel_close(channel);
@@ -106,7 +106,7 @@ static void what_is_in_an_ended_channel_can_be_received(void)
     assert_sent(channel, 4, 0);
     bell_channel_end(channel);
     bell_channel_end(channel);
-    assert_fails(bell_channel_send(channel, numbers, SOON), EPIPE);
+    ASSERT_FAILS(bell_channel_send(channel, numbers, SOON), EPIPE);
     assert_received(channel, SOON, 4);
     void *pointer;
     assert_int_equal(bell_channel_receive(channel, &pointer, SOON), 0);
@@ -142,7 +142,7 @@ static void senders_are_served_in_order(void)
                               {.channel = channel, .deadline = SOON, .number = 2},
                               {.channel = channel, .deadline = SOON, .number = 3}};
     bell_group *group = start(doings, 3, send_it);
-    assert_fails(bell_channel_send(channel, numbers, 0), ETIMEDOUT);
+    ASSERT_FAILS(bell_channel_send(channel, numbers, 0), ETIMEDOUT);
     for (int i = 0; i < 4; i++)
         assert_received(channel, 0, i);
     await(group);
@@ -155,11 +155,11 @@ static void a_deadline_ends_the_waiting(void)
 {
     bell_channel *channel = open_channel(1);
     void *pointer = NULL;
-    assert_fails(bell_channel_receive(channel, &pointer, bell_in(BELL_MS)), ETIMEDOUT);
+    ASSERT_FAILS(bell_channel_receive(channel, &pointer, bell_in(BELL_MS)), ETIMEDOUT);
     assert_sent(channel, 1, SOON);
-    assert_fails(bell_channel_send(channel, numbers, bell_in(BELL_MS)), ETIMEDOUT);
+    ASSERT_FAILS(bell_channel_send(channel, numbers, bell_in(BELL_MS)), ETIMEDOUT);
     assert_received(channel, 0, 1); // who gave up has left nothing behind
-    assert_fails(bell_channel_receive(channel, &pointer, 0), ETIMEDOUT);
+    ASSERT_FAILS(bell_channel_receive(channel, &pointer, 0), ETIMEDOUT);
     bell_channel_close(channel);
 }
 
@@ -197,9 +197,9 @@ static void cancelling_ends_calls_but_not_tries(void)
 
     void *pointer;
     self()->cancelled = -ECANCELED;
-    assert_fails(bell_channel_send(channel, numbers, SOON), ECANCELED);
+    ASSERT_FAILS(bell_channel_send(channel, numbers, SOON), ECANCELED);
     assert_sent(channel, 5, 0);
-    assert_fails(bell_channel_receive(channel, &pointer, SOON), ECANCELED);
+    ASSERT_FAILS(bell_channel_receive(channel, &pointer, SOON), ECANCELED);
     assert_received(channel, 0, 5);
     self()->cancelled = 0;
     bell_channel_close(channel);
@@ -325,7 +325,7 @@ static int64_t some_time(unsigned *seed)
 {
     *seed = *seed * 1103515245 + 12345;
     unsigned dice = *seed >> 16 & 7;
-    return dice == 0 ? 0 : dice == 1 ? BELL_NEVER : bell_in(dice * 3000);
+    return dice == 0 ? 0 : dice == 1 ? BELL_NEVER : bell_in((int64_t)dice * 3000);
 }
 
 static int send_all(void *arg)

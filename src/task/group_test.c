@@ -62,8 +62,8 @@ static void a_wait_ends_at_its_deadline(void)
     bell_group *group = open_group();
     int why = 0;
     assert_int_equal(bell_go(group, sleep_for_ever, &why), 0);
-    assert_fails(bell_group_wait(group, bell_in(BELL_MS)), ETIMEDOUT);
-    assert_fails(bell_group_wait(group, 0), ETIMEDOUT);
+    ASSERT_FAILS(bell_group_wait(group, bell_in(BELL_MS)), ETIMEDOUT);
+    ASSERT_FAILS(bell_group_wait(group, 0), ETIMEDOUT);
     assert_int_equal(why, 0);
     bell_group_close(group);
     assert_int_equal(why, ECANCELED);
@@ -112,9 +112,9 @@ static void several_may_wait(void)
 static void what_makes_no_sense_is_refused(void)
 {
     int count = 0;
-    assert_fails(bell_go(NULL, count_up, &count), EINVAL);
+    ASSERT_FAILS(bell_go(NULL, count_up, &count), EINVAL);
     bell_group *group = open_group();
-    assert_fails(bell_go(group, NULL, &count), EINVAL);
+    ASSERT_FAILS(bell_go(group, NULL, &count), EINVAL);
     bell_group_close(group);
     bell_group_close(NULL);
 }
@@ -129,11 +129,11 @@ static void without_memory_nothing_starts(void)
 {
     bell_group *group = open_group();
     int count = 0;
-    assert_fails(bell_go(NULL, count_up, &count), EINVAL); // for the sentence, which needs memory
+    ASSERT_FAILS(bell_go(NULL, count_up, &count), EINVAL); // for the sentence, which needs memory
     table.allocate = no_memory;
     assert_null(bell_group_open());
     assert_int_equal(errno, ENOMEM);
-    assert_fails(bell_go(group, count_up, &count), ENOMEM);
+    ASSERT_FAILS(bell_go(group, count_up, &count), ENOMEM);
     table.allocate = kernel_real.allocate;
     assert_int_equal(bell_group_wait(group, SOON), 0);
     bell_group_close(group);
@@ -149,7 +149,7 @@ static void cancelling_ends_present_and_later_calls(void)
     assert_int_equal(bell_sleep(0), 0);
     assert_int_equal(bell_go(group, sleep_for_ever, &not_begun), 0);
     bell_group_cancel(group);
-    assert_fails(bell_go(group, count_up, &parked), ECANCELED);
+    ASSERT_FAILS(bell_go(group, count_up, &parked), ECANCELED);
     assert_int_equal(bell_group_wait(group, SOON), 0);
     assert_int_equal(parked, ECANCELED);
     assert_int_equal(not_begun, ECANCELED);
@@ -158,7 +158,7 @@ static void cancelling_ends_present_and_later_calls(void)
 
 static int wait_for_own_group(void *arg)
 {
-    assert_fails(bell_group_wait(arg, SOON), EDEADLK);
+    ASSERT_FAILS(bell_group_wait(arg, SOON), EDEADLK);
     errno = 0;
     bell_group_close(arg);
     assert_int_equal(errno, EDEADLK);
@@ -176,8 +176,8 @@ static void a_task_cannot_wait_for_itself(void)
 static void *go_from_another_thread(void *group)
 {
     int count = 0;
-    assert_fails(bell_go(group, count_up, &count), EXDEV);
-    assert_fails(bell_group_wait(group, SOON), EXDEV);
+    ASSERT_FAILS(bell_go(group, count_up, &count), EXDEV);
+    ASSERT_FAILS(bell_group_wait(group, SOON), EXDEV);
     return NULL;
 }
 
@@ -224,7 +224,7 @@ static void tasks_of_a_handler_inherit_its_group(void)
     group_join(&own, false);
     assert_int_equal(left, 0);
     assert_int_equal(own.failed, 0);
-    assert_fails(bell_go(NULL, go_on, &left), EINVAL);
+    ASSERT_FAILS(bell_go(NULL, go_on, &left), EINVAL);
 }
 
 static int cancel_self_of(void *task)
@@ -243,7 +243,7 @@ static void a_join_is_not_cancelled_but_its_tasks_are(void)
     assert_int_equal(bell_go(NULL, cancel_self_of, self()), 0);
     group_join(&own, false);
     assert_int_equal(why, ECANCELED);
-    assert_fails(bell_sleep(BELL_MS), ECANCELED); // it is cancelled still
+    ASSERT_FAILS(bell_sleep(BELL_MS), ECANCELED); // it is cancelled still
     self()->cancelled = 0;
 }
 
@@ -265,7 +265,7 @@ static int go_when_woken(void *arg)
 {
     int count = 0;
     (void)sleep_for_ever(arg);
-    assert_fails(bell_go(NULL, count_up, &count), EINVAL);
+    ASSERT_FAILS(bell_go(NULL, count_up, &count), EINVAL);
     return 0;
 }
 
@@ -302,7 +302,7 @@ static void no_time_is_one_turn_of_the_others(void)
     assert_int_equal(bell_sleep(0), 0);
     assert_int_equal(count, 1);
     assert_int_equal(bell_go(group, cancel_self_of, self()), 0);
-    assert_fails(bell_sleep(0), ECANCELED);
+    ASSERT_FAILS(bell_sleep(0), ECANCELED);
     self()->cancelled = 0;
     bell_group_close(group);
 }

@@ -49,7 +49,7 @@ static void without_any_thread_nothing_runs(void)
 {
     int number = 1, result = 5;
     table.thread_start = no_thread;
-    assert_fails(bell_block(return_number, &number, &result), EAGAIN);
+    ASSERT_FAILS(bell_block(return_number, &number, &result), EAGAIN);
     table.thread_start = kernel_real.thread_start;
     assert_int_equal(result, 5);
 }
@@ -60,7 +60,7 @@ static void the_result_comes_back(void)
     assert_int_equal(bell_block(return_number, &number, &result), 0);
     assert_int_equal(result, 77);
     assert_int_equal(bell_block(return_number, &number, NULL), 0);
-    assert_fails(bell_block(NULL, NULL, NULL), EINVAL);
+    ASSERT_FAILS(bell_block(NULL, NULL, NULL), EINVAL);
 }
 
 static int wait_for_post(void *posted)
@@ -105,9 +105,9 @@ static void *no_memory(size_t size)
 static void without_memory_nothing_is_blocked(void)
 {
     int number = 3;
-    assert_fails(bell_block(NULL, NULL, NULL), EINVAL); // for the sentence, which needs memory
+    ASSERT_FAILS(bell_block(NULL, NULL, NULL), EINVAL); // for the sentence, which needs memory
     table.allocate = no_memory;
-    assert_fails(bell_block(return_number, &number, NULL), ENOMEM);
+    ASSERT_FAILS(bell_block(return_number, &number, NULL), ENOMEM);
     table.allocate = kernel_real.allocate;
 }
 
@@ -355,7 +355,7 @@ static void *give_up_now_and_then(void *arg)
     sem_t *released = arg;
     for (int i = 0; i < ROUNDS; i++) {
         struct test_job *job = new_test_job(released);
-        int64_t deadline = i % 4 ? bell_in(i % 64 * 1000) : 0;
+        int64_t deadline = i % 4 ? bell_in((int64_t)(i % 64) * 1000) : 0;
         int rc = helpers_run(HELPERS_NAMES, &job->job, deadline);
         assert_true(rc == 0 || rc == -ETIMEDOUT);
         if (rc == 0)

@@ -108,7 +108,7 @@ static inline void be_tired(void)
 }
 
 // A failure of the library, with this errno.
-#define assert_fails(call, error)       \
+#define ASSERT_FAILS(call, error)       \
     do {                                \
         errno = 0;                      \
         assert_int_equal((call), -1);   \
