@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,6 +243,25 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 
 // ---- Running ----------------------------------------------------------------------------------
 
+// While the server runs its own handler is in the place of this one. What stops programs (timeout(1), a terminal, a service manager) often sends a signal twice; the
+// second must not kill what is about to end well.
+static volatile sig_atomic_t has_begun;
+
+static void end_unless_begun(int number)
+{
+    if (has_begun)
+        return;
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
+static void outlive_stop_signals(void)
+{
+    struct sigaction action = {.sa_handler = end_unless_begun, .sa_flags = SA_RESTART};
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
 // Whoever waits for the addresses may stop the server at once: they are told when it is ready for that.
 static void tell_ready(struct arguments *a, const char *address)
 {
@@ -256,8 +276,10 @@ static void tell_ready(struct arguments *a, const char *address)
 static void print_event(const struct bell_event *event, void *arg)
 {
     struct arguments *a = arg;
-    if (event->kind == BELL_EVENT_LISTENING)
+    if (event->kind == BELL_EVENT_LISTENING) {
+        has_begun = true;
         tell_ready(a, event->text + strlen("listening on "));
+    }
     bool of_a_caller = event->kind == BELL_EVENT_CALLER || event->kind == BELL_EVENT_ENDED;
     if (a->verbose < 0 || (of_a_caller && a->verbose < 1))
         return;
@@ -333,6 +355,7 @@ int serve_main(int argc, char **argv)
     a.options.name = a.service->name;
     choose_idle_limit(&a, argv + optind, argc - optind);
     raise_descriptor_limit();
+    outlive_stop_signals();
 
     bell_server *server = bell_server_open(a.service->handler, NULL, &a.options);
     code = run(server, &a, argv + optind, argc - optind);

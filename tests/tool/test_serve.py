@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -173,6 +174,17 @@ def test_a_signal_stops_it_and_conversations_may_finish(model, number):
             assert read_all(caller) == b"two"
         assert server.process.wait(PATIENCE) == 0
         assert children_of(server.process.pid) == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_signals_that_keep_coming_do_not_spoil_its_exit_code(model):
+    for _ in range(5):
+        with serve("echo", "127.0.0.1:0", "-m", model) as server:
+            assert server.port
+            until = time.monotonic() + PATIENCE
+            while server.process.poll() is None and time.monotonic() < until:
+                server.process.send_signal(signal.SIGTERM)
+            assert server.stop() == 0
 
 
 @pytest.mark.parametrize("model", MODELS)
