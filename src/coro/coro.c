@@ -2,49 +2,28 @@
 
 #include "coro/coro.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "coro/checkers.h"
 #include "coro/stack.h"
 #include "coro/switch.h"
 
-// The fiber of a coroutine that has ended can be destroyed only when another one runs.
-static _Thread_local void *ended_fiber;
-
-static void end_fiber(void)
-{
-    void *fiber = ended_fiber;
-    ended_fiber = NULL;
-    if (fiber)
-        checkers_end_fiber(fiber);
-}
-
 void coro_adopt(struct coro *ret_self)
 {
     memset(ret_self, 0, sizeof *ret_self);
     checkers_adopt(ret_self);
-#ifdef CHECKER_ASAN
-    pthread_attr_t attributes;
-    void *bottom = NULL;
-    size_t size = 0;
-    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-        (void)pthread_attr_getstack(&attributes, &bottom, &size);
-        (void)pthread_attr_destroy(&attributes);
-    }
-    checkers_set_stack(ret_self, bottom, size);
-#endif
 }
 
 void coro_forget(struct coro *self)
 {
-    end_fiber();
     memset(self, 0, sizeof *self);
 }
 
 // What a new coroutine needs to begin; it lies where its stack begins.
 struct beginning {
+    _Alignas(16) struct coro *self;
     void (*run)(void *arg);
     void *arg;
 };
@@ -52,10 +31,10 @@ struct beginning {
 static void begin(void *arg)
 {
     struct beginning *beginning = arg;
-    checkers_after_swap(NULL);
-    end_fiber();
+    checkers_after_swap(beginning->self);
+    errno = 0;
     beginning->run(beginning->arg);
-    __builtin_trap();
+    __builtin_trap(); // there is nothing below to return to
 }
 
 void coro_init(struct coro *ret_self, void *stack_end, const char *name, void (*run)(void *arg),
@@ -63,42 +42,40 @@ void coro_init(struct coro *ret_self, void *stack_end, const char *name, void (*
 {
     memset(ret_self, 0, sizeof *ret_self);
     ret_self->name = name;
-    ret_self->slot = stack_name_slot(stack_end, name);
-    checkers_set_stack(ret_self, ret_self->slot + CORO_GUARD_SIZE, CORO_STACK_SIZE);
-    checkers_new_fiber(ret_self);
+    ret_self->slot = stack_begin(stack_end, name);
+    checkers_init(ret_self, ret_self->slot + CORO_GUARD_SIZE, STACK_CLEAN_SIZE);
 
     struct beginning *beginning = (struct beginning *)stack_end - 1;
-    beginning->run = run;
-    beginning->arg = arg;
+    *beginning = (struct beginning){.self = ret_self, .run = run, .arg = arg};
     ret_self->sp = coro_prepare(beginning, begin, beginning);
 }
 
-// Not inlined: nothing that was computed from a thread-local variable before may be used after.
+// Not inlined, so that all coroutines are parked behind the same call: the processor predicts the
+// returns of the one that goes on by the calls of the one that was parked.
 __attribute__((noinline)) void coro_switch(struct coro *from, struct coro *to)
 {
-    int error = errno;
-    checkers_before_swap(from, to, 0);
-    checkers_enter_fiber(to);
+    int *error = &errno; // its address is the thread's, and so the same afterwards
+    int kept = *error;
+    checkers_before_swap(from, to);
     coro_swap(&from->sp, to->sp);
     checkers_after_swap(from);
-    end_fiber();
-    errno = error;
+    *error = kept;
 }
 
 _Noreturn void coro_switch_and_end(struct coro *self, struct coro *to)
 {
-    void *nowhere;
-    ended_fiber = self->checker[CHECKER_FIBER];
-    checkers_before_swap(self, to, 1);
-    checkers_enter_fiber(to);
+    assert(self->slot); // an adopted stack is not ours to give
+    checkers_before_end(self, to);
+    // Before it is left: nobody but this thread takes it, nor gives its pages back, and not before
+    // the swap is over.
     stack_give(self->slot);
-    coro_swap(&nowhere, to->sp);
-    __builtin_unreachable();
+    coro_swap(&self->sp, to->sp);
+    __builtin_trap(); // it was resumed after its end
 }
 
 void coro_drop(struct coro *self)
 {
-    if (self->checker[CHECKER_FIBER])
-        checkers_end_fiber(self->checker[CHECKER_FIBER]);
-    stack_give(self->slot);
+    char *slot = self->slot; // self may lie on that stack
+    checkers_drop(self);
+    stack_give(slot);
 }

@@ -1,10 +1,20 @@
 // The arena of stacks.
 //
-//     slot:  | 64 KiB guard | 64 KiB stack, growing down <- ... | task | colour |
+//     slot:  | guard, 68 KiB | stack, 64 KiB, growing down <- ... | task | colour | foot |
 //
-// Address space is reserved once for all slots and costs nothing until it is touched. The guard of a slot
-// is installed when the slot is used for the first time, and stays. Free slots are linked through their
-// last words, which lie in a page that was touched anyway.
+// Address space is reserved once for all slots and costs nothing until it is touched. The guard of
+// a slot is installed when the slot is used for the first time, and stays, also over fork.
+//
+// A free slot is in one of three lists:
+//
+//     warm      its thread's own, the last one given is the first one taken: no lock, no system
+//               call, and its top is still in the cache
+//     shared    some of threads that ended, with their pages, for a server with a thread a caller
+//     cold      without a page, 4 bytes each
+//
+// Pages go back by whole slots, when a slot becomes cold. To give back only what lies deeper than
+// the top page of warm ones would need a call for each to find out whether there is anything: the
+// 256 warm ones of a thread hold 1 MiB if their coroutines were shallow, and 16 MiB at the most.
 
 #include "coro/stack.h"
 
@@ -18,36 +28,45 @@
 #include "kernel/kernel.h"
 
 enum {
-    SLOTS_MAX = 262144,         // 32 GiB of address space
-    SLOTS_MIN = 64,             // with less there is no use in going on
-    MPROTECT_SLOTS_MAX = 30000, // each is two mappings, of 65,530 that a process may have
-    COLOURS = 16,               // of a cache line each
-    COLOUR_SIZE = 64,
-    LOCAL_MAX = 256, // free slots that a thread keeps warm
+    SLOTS_MAX = 262144,    // 33 GiB of address space
+    SLOTS_MIN = 64,        // with less there is no use in going on
+    PROTECTED_MAX = 30000, // each makes two mappings more, of 65,530 that a process may have
+    // Of 64 bytes each. The deepest one, 1 KiB for the handler's frame, 600 bytes for ours and 256
+    // for the task must be within one page: it is what a parked coroutine costs.
+    COLOURS = 16,
+    WARM_MAX = 256,
+    SHARED_MAX = 64,
 };
 
-static struct {
-    pthread_mutex_t lock;
-    char *base;         // NULL: not reserved yet
-    size_t slots;       // reserved
-    size_t used;        // slots that were ever taken; guarded by lock
-    bool mprotect;      // the kernel has no MADV_GUARD_INSTALL
-    char *free;         // cold ones; guarded by lock
-    const char **names; // of each slot's coroutine
-} arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
+// The last line of each slot.
+struct foot {
+    char *next;       // in the list of free slots
+    const char *name; // of the coroutine that runs here
+};
 
-// The thread's own free slots, the warmest first.
-static _Thread_local char *local_free;
-static _Thread_local unsigned local_count;
+_Static_assert(sizeof(struct foot) <= STACK_FOOT_SIZE, "the foot outgrew its line");
 
-static char **link_of(char *slot)
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(char *) base; // NULL: not reserved yet. Read without the lock by who has a slot
+static atomic_size_t used;   // slots that were ever taken; they have guards
+static size_t reserved;      // slots; this and all below is guarded by lock
+static size_t protected;     // slots whose guards are by mprotect
+static char *shared;
+static size_t shared_count;
+static uint32_t *cold; // indexes
+static size_t cold_count;
+
+static _Thread_local char *warm;
+static _Thread_local size_t warm_count;
+
+static struct foot *foot_of(char *slot)
 {
-    return (char **)(void *)(slot + CORO_SLOT_SIZE) - 1;
+    return (struct foot *)(void *)(slot + CORO_SLOT_SIZE - STACK_FOOT_SIZE);
 }
 
 static void push(char **list, char *slot)
 {
-    *link_of(slot) = *list;
+    foot_of(slot)->next = *list;
     *list = slot;
 }
 
@@ -55,134 +74,171 @@ static char *pop(char **list)
 {
     char *slot = *list;
     if (slot)
-        *list = *link_of(slot);
+        *list = foot_of(slot)->next;
     return slot;
 }
 
-// ---- Slots that are new -----------------------------------------------------------------------
+static size_t index_of(const void *address)
+{
+    return (size_t)((const char *)address - base) / CORO_SLOT_SIZE;
+}
+
+static char *slot_at(size_t index)
+{
+    return base + index * CORO_SLOT_SIZE;
+}
+
+// ---- Slots that are new; with the lock held ----------------------------------------------------
+
+// Where address space is limited the program needs some, too: takes at most half of what there is.
+static char *map_half(size_t size)
+{
+    void *other_half = kernel->map(size, false);
+    if (!other_half)
+        return NULL;
+    char *memory = kernel->map(size, false);
+    kernel->unmap(other_half, size);
+    return memory;
+}
 
 static bool reserve(void)
 {
-    if (arena.base)
-        return true;
-    if (!arena.names)
-        arena.names = kernel->map(SLOTS_MAX * sizeof *arena.names, false);
-    if (!arena.names)
-        return false;
-    for (size_t slots = SLOTS_MAX; slots >= SLOTS_MIN && !arena.base; slots /= 2) {
-        arena.base = kernel->map(slots * CORO_SLOT_SIZE, false);
-        arena.slots = slots;
+    for (size_t slots = SLOTS_MAX; slots >= SLOTS_MIN && !base; slots /= 2) {
+        char *memory = map_half(slots * (CORO_SLOT_SIZE + sizeof *cold));
+        cold = (uint32_t *)(void *)(memory ? memory + slots * CORO_SLOT_SIZE : NULL);
+        reserved = slots;
+        base = memory;
     }
-    return arena.base;
+    checkers_new_arena(base, base ? reserved * CORO_SLOT_SIZE : 0);
+    return base;
 }
 
 static bool guard(char *slot)
 {
-    if (!arena.mprotect && kernel->guard(slot, CORO_GUARD_SIZE) == 0)
-        return true;
-    arena.mprotect = true;
-    return arena.used < MPROTECT_SLOTS_MAX && kernel->protect(slot, CORO_GUARD_SIZE) == 0;
+    int rc = kernel->guard(slot, CORO_GUARD_SIZE);
+    if (rc != -EINVAL)
+        return rc == 0;
+    // Before Linux 6.13.
+    if (protected == PROTECTED_MAX || kernel->protect(slot, CORO_GUARD_SIZE) < 0)
+        return false;
+    protected++;
+    return true;
 }
 
-// With the lock held.
 static char *new_slot(void)
 {
-    if (!reserve() || arena.used == arena.slots)
+    if ((!base && !reserve()) || used == reserved)
         return NULL;
-    char *slot = arena.base + arena.used * CORO_SLOT_SIZE;
+    char *slot = slot_at(used);
     if (!guard(slot))
         return NULL;
-    arena.used++;
+    used++;
     checkers_new_slot(slot + CORO_GUARD_SIZE, CORO_STACK_SIZE);
     return slot;
 }
 
-static char *shared_slot(void)
+// ---- Between threads ---------------------------------------------------------------------------
+
+static char *take_of_all(void)
 {
-    (void)pthread_mutex_lock(&arena.lock);
-    char *slot = pop(&arena.free);
-    if (!slot)
+    (void)pthread_mutex_lock(&lock);
+    char *slot = pop(&shared);
+    if (slot)
+        shared_count--;
+    else if (cold_count)
+        slot = slot_at(cold[--cold_count]);
+    else
         slot = new_slot();
-    (void)pthread_mutex_unlock(&arena.lock);
+    (void)pthread_mutex_unlock(&lock);
     return slot;
 }
 
-// ---- Taking and giving ------------------------------------------------------------------------
-
-static size_t index_of(const void *address)
+static bool share(char *slot)
 {
-    return (size_t)((const char *)address - arena.base) / CORO_SLOT_SIZE;
+    (void)pthread_mutex_lock(&lock);
+    bool room = shared_count < SHARED_MAX;
+    if (room) {
+        push(&shared, slot);
+        shared_count++;
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return room;
 }
 
-void *coro_take_stack(void)
+static void make_cold(char *slot)
 {
-    char *slot = pop(&local_free);
+    (void)kernel->give_back(slot + CORO_GUARD_SIZE, CORO_STACK_SIZE); // costs memory if it fails
+    (void)pthread_mutex_lock(&lock);
+    cold[cold_count++] = (uint32_t)index_of(slot);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static char *take_warm(void)
+{
+    char *slot = pop(&warm);
     if (slot)
-        local_count--;
-    else
-        slot = shared_slot();
-    if (!slot)
-        return NULL;
-    checkers_clean_stack(slot + CORO_GUARD_SIZE, CORO_STACK_SIZE);
-    // One line for the link; the rest is the colour.
-    size_t colour = (index_of(slot) % COLOURS + 1) * COLOUR_SIZE;
-    return slot + CORO_SLOT_SIZE - colour;
-}
-
-char *stack_name_slot(const void *stack_end, const char *name)
-{
-    size_t index = index_of((const char *)stack_end - 1);
-    arena.names[index] = name;
-    return arena.base + index * CORO_SLOT_SIZE;
-}
-
-static void give_cold(char *slot)
-{
-    // All but the page with the link: a crowd that has left must not keep its memory.
-    (void)kernel->give_back(slot + CORO_GUARD_SIZE, CORO_STACK_SIZE - 4096);
-    (void)pthread_mutex_lock(&arena.lock);
-    push(&arena.free, slot);
-    (void)pthread_mutex_unlock(&arena.lock);
-}
-
-void stack_give(char *slot)
-{
-    push(&local_free, slot);
-    local_count++;
-}
-
-void coro_return_stack(void *stack_end)
-{
-    stack_give(arena.base + index_of((const char *)stack_end - 1) * CORO_SLOT_SIZE);
+        warm_count--;
+    return slot;
 }
 
 void coro_trim(void)
 {
-    char *slot;
-    while ((slot = pop(&local_free)))
-        give_cold(slot);
-    local_count = 0;
+    for (char *slot; (slot = take_warm());)
+        if (!share(slot))
+            make_cold(slot);
 }
 
+// As many as there are: they ended since the last round, and each of those ends took longer.
 void coro_trim_crowd(void)
 {
-    while (local_count > LOCAL_MAX) {
-        local_count--;
-        give_cold(pop(&local_free));
-    }
+    while (warm_count > WARM_MAX)
+        make_cold(take_warm());
 }
 
-// ---- Guards and use ---------------------------------------------------------------------------
+// ---- Taking and giving -------------------------------------------------------------------------
+
+void *coro_take_stack(void)
+{
+    char *slot = take_warm();
+    if (!slot)
+        slot = take_of_all();
+    if (!slot)
+        return NULL;
+    checkers_open_stack(slot + CORO_GUARD_SIZE, STACK_CLEAN_SIZE);
+    foot_of(slot)->name = NULL;
+    return (char *)foot_of(slot) - index_of(slot) % COLOURS * 64;
+}
+
+char *stack_begin(const void *stack_end, const char *name)
+{
+    char *slot = slot_at(index_of((const char *)stack_end - 1));
+    foot_of(slot)->name = name;
+    return slot;
+}
+
+void stack_give(char *slot)
+{
+    push(&warm, slot);
+    warm_count++;
+}
+
+void coro_return_stack(void *stack_end)
+{
+    char *slot = slot_at(index_of((char *)stack_end - 1));
+    checkers_close_stack(slot + CORO_GUARD_SIZE, STACK_CLEAN_SIZE);
+    stack_give(slot);
+}
+
+// ---- Guards and use ----------------------------------------------------------------------------
 
 bool stack_overflowed(const void *address, const char **ret_name)
 {
-    const char *at = address;
-    if (!arena.base || at < arena.base || at >= arena.base + arena.slots * CORO_SLOT_SIZE)
+    uintptr_t first = (uintptr_t)base, at = (uintptr_t)address;
+    if (!first || at < first || (at - first) / CORO_SLOT_SIZE >= used)
         return false;
-    if ((size_t)(at - arena.base) % CORO_SLOT_SIZE >= CORO_GUARD_SIZE)
+    if ((at - first) % CORO_SLOT_SIZE >= CORO_GUARD_SIZE)
         return false;
-    const char *name = arena.names[index_of(at)];
-    *ret_name = name ? name : "of a task";
+    *ret_name = foot_of(slot_at(index_of(address)))->name;
     return true;
 }
 

@@ -1,4 +1,10 @@
 // AAPCS64. See switch.h.
+//
+// A parked stack, from where its pointer points (in bytes):
+//
+//     0 x19..x28   80 x29   88 x30, where it goes on   96 d8..d15   160
+
+#define FRAME 160
 
     .text
 
@@ -9,20 +15,33 @@
 coro_swap:
     .cfi_startproc
     hint    #34 // bti c
-    sub     sp, sp, #160
+    sub     sp, sp, #FRAME
+    .cfi_adjust_cfa_offset FRAME
     stp     x19, x20, [sp, #0]
+    .cfi_rel_offset x19, 0
+    .cfi_rel_offset x20, 8
     stp     x21, x22, [sp, #16]
+    .cfi_rel_offset x21, 16
+    .cfi_rel_offset x22, 24
     stp     x23, x24, [sp, #32]
+    .cfi_rel_offset x23, 32
+    .cfi_rel_offset x24, 40
     stp     x25, x26, [sp, #48]
+    .cfi_rel_offset x25, 48
+    .cfi_rel_offset x26, 56
     stp     x27, x28, [sp, #64]
+    .cfi_rel_offset x27, 64
+    .cfi_rel_offset x28, 72
     stp     x29, x30, [sp, #80]
+    .cfi_rel_offset x29, 80
+    .cfi_rel_offset x30, 88
     stp     d8, d9, [sp, #96]
     stp     d10, d11, [sp, #112]
     stp     d12, d13, [sp, #128]
     stp     d14, d15, [sp, #144]
     mov     x9, sp
     str     x9, [x0]
-    mov     sp, x1
+    mov     sp, x1 // the other stack looks the same to unwinders
     ldp     x19, x20, [sp, #0]
     ldp     x21, x22, [sp, #16]
     ldp     x23, x24, [sp, #32]
@@ -33,11 +52,21 @@ coro_swap:
     ldp     d10, d11, [sp, #112]
     ldp     d12, d13, [sp, #128]
     ldp     d14, d15, [sp, #144]
-    add     sp, sp, #160
-    // Not ret: the processor predicts a ret by its calls, and this one comes from another stack. x17,
-    // so that it may land on a "bti c".
-    mov     x17, x30
-    br      x17
+    add     sp, sp, #FRAME
+    .cfi_def_cfa_offset 0
+    .cfi_same_value x19
+    .cfi_same_value x20
+    .cfi_same_value x21
+    .cfi_same_value x22
+    .cfi_same_value x23
+    .cfi_same_value x24
+    .cfi_same_value x25
+    .cfi_same_value x26
+    .cfi_same_value x27
+    .cfi_same_value x28
+    .cfi_same_value x29
+    .cfi_same_value x30
+    ret
     .cfi_endproc
     .size   coro_swap, . - coro_swap
 
@@ -45,9 +74,9 @@ coro_swap:
     .type   begin, %function
 begin:
     .cfi_startproc
-    .cfi_undefined x30 // the outermost frame: debuggers stop here
-    hint    #36 // bti j
-    mov     x29, #0
+    .cfi_undefined x30 // the outermost frame: debuggers and unwinders stop here
+    hint    #36        // bti j
+    mov     x29, #0    // and those that follow frame pointers
     mov     x30, #0
     mov     x0, x20
     blr     x19
@@ -61,13 +90,20 @@ begin:
     .p2align 4
 coro_prepare:
     .cfi_startproc
-    hint    #34
-    sub     x0, x0, #160
-    stp     x1, x2, [x0, #0]
+    hint    #34 // bti c
+    sub     x0, x0, #FRAME
+    stp     x1, x2, [x0, #0] // x19, x20
     adr     x9, begin
-    stp     xzr, x9, [x0, #80]
+    stp     xzr, x9, [x0, #80] // x29, x30; the others may be what they like
     ret
     .cfi_endproc
     .size   coro_prepare, . - coro_prepare
 
     .section .note.GNU-stack, "", %progbits
+
+// Indirect branches may be checked (BTI).
+    .section .note.gnu.property, "a", %note
+    .p2align 3
+    .long   4, 16, 5 // sizes of name and contents; NT_GNU_PROPERTY_TYPE_0
+    .asciz  "GNU"
+    .long   0xc0000000, 4, 1, 0 // GNU_PROPERTY_AARCH64_FEATURE_1_AND: BTI
