@@ -13,6 +13,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("DOORBELL_BUILD", os.path.join(ROOT, "build"))
 DOORBELL = os.path.join(BUILD, "tool", "doorbell")
 PATIENCE = 20 * float(os.environ.get("DOORBELL_SLOW", "1"))
+# A program that is to watch the server from within, and its options: valgrind.
+WRAP = os.environ.get("DOORBELL_WRAP", "").split()
 MODELS = ["iterative", "fork", "prefork", "threads", "pool", "coroutines"]
 BACKENDS = ["epoll", "block"]
 
@@ -33,7 +35,7 @@ class Server:
         if backend:
             environment["BELL_BACKEND"] = backend
         self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [*WRAP, *command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             **options)
         self.addresses = []
         self.lines = []
