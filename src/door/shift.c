@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "addr/addr.h"
 #include "conn/conn.h"
 #include "door/door.h"
 #include "kernel/kernel.h"
@@ -215,6 +216,14 @@ static void drop_pending(struct shift *shift)
     }
 }
 
+static void tell_refused(struct bell_server *server, const struct door *door)
+{
+    char peer[ADDR_TEXT_SIZE];
+    (void)addr_print((const struct sockaddr *)&door->peer, door->peer_size, peer, sizeof peer);
+    server_tell(server, BELL_EVENT_LIMIT, "%s: refused, there are %d callers from this address",
+                peer, server->options.callers_per_address_max);
+}
+
 static bool is_welcome(struct shift *shift, const struct door *door, uint64_t *ret_key)
 {
     struct bell_server *server = shift->server;
@@ -226,8 +235,7 @@ static bool is_welcome(struct shift *shift, const struct door *door, uint64_t *r
     uint32_t limit = (uint32_t)server->options.callers_per_address_max;
     if (!ledger_enter_address(server->ledger, shift->worker, key, limit)) {
         ledger_add(server->ledger, LEDGER_REFUSED, 1);
-        server_tell(server, BELL_EVENT_LIMIT,
-                    "a caller over the limit of %u per address was refused", limit);
+        tell_refused(server, door);
         return false;
     }
     *ret_key = key;

@@ -1,0 +1,56 @@
+"""Networks of a test's own: a network namespace that the test, and what it starts, is in."""
+
+import contextlib
+import ctypes
+import os
+import subprocess
+
+import pytest
+
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(function, *arguments):
+    if function(*arguments) < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+@contextlib.contextmanager
+def own_network(*addresses):
+    """The calling thread, and what it starts, is in a network whose one machine has these addresses.
+
+    They are not loopback addresses, though nobody else is there to be reached.
+    """
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            call(libc.unshare, CLONE_NEWNET)
+        except OSError as error:
+            pytest.skip("no network namespaces here: %s" % error)
+        try:
+            ip("link", "set", "lo", "up")
+            for address in addresses:
+                ip("address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
+            yield
+        finally:
+            call(libc.setns, home, CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True)
+
+
+def set_sysctl(name, value):
+    with open("/proc/sys/" + name, "w") as file:
+        file.write(value)
+
+
+def tcp_counter(name):
+    """One of the namespace's counters, as netstat -s shows them."""
+    with open("/proc/thread-self/net/netstat") as file:
+        names, values = [line.split() for line in file if line.startswith("TcpExt:")]
+    return int(values[names.index(name)])
