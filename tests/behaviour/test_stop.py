@@ -20,7 +20,7 @@ def test_a_stop_refuses_at_once_and_lets_conversations_finish(cell):
         with server.call() as caller:
             caller.sendall(b"one")
             assert read_exactly(caller, 3) == b"one"
-            server.process.send_signal(signal.SIGTERM)
+            server.begin_stop(signal.SIGTERM)
             server.wait_for("event stopping")
             eventually(refuses, port)
             caller.sendall(b"two")
@@ -44,7 +44,7 @@ def test_the_grace_time_cuts(cell):
     with start(cell, "echo", grace=100) as server, server.call() as caller:
         caller.sendall(b"x")
         assert read_exactly(caller, 1) == b"x"
-        server.process.send_signal(signal.SIGTERM)
+        server.begin_stop(signal.SIGTERM)
         with pytest.raises(ConnectionResetError):
             read_all(caller)
         assert server.process.wait(PATIENCE) == 1
@@ -56,7 +56,7 @@ def test_a_second_stop_cuts_at_once(cell):
     with start(cell, "echo", grace=60000) as server, server.call() as caller:
         caller.sendall(b"x")
         assert read_exactly(caller, 1) == b"x"
-        server.process.send_signal(signal.SIGINT)
+        server.begin_stop(signal.SIGINT)
         server.wait_for("event stopping")
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(PATIENCE) == 1
@@ -175,7 +175,7 @@ def test_it_lives_in_a_foreign_loop(cell):
         with server.call() as caller:
             caller.sendall(b"x")
             assert read_exactly(caller, 1) == b"x"
-            server.process.send_signal(signal.SIGTERM)
+            server.begin_stop(signal.SIGTERM)
             server.wait_for("event stopping")
         assert server.process.wait(PATIENCE) == 0
 

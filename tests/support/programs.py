@@ -13,6 +13,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("DOORBELL_BUILD", os.path.join(ROOT, "build"))
 DOORBELL = os.path.join(BUILD, "tool", "doorbell")
 PATIENCE = 20 * float(os.environ.get("DOORBELL_SLOW", "1"))
+# ThreadSanitizer keeps a signal for the coroutine that it interrupted, and loses it when that one ends.
+LOSES_SIGNALS = "DOORBELL_LOSES_SIGNALS" in os.environ
 # A program that is to watch the server from within, and its options: valgrind.
 WRAP = os.environ.get("DOORBELL_WRAP", "").split()
 MODELS = ["iterative", "fork", "prefork", "threads", "pool", "coroutines"]
@@ -81,10 +83,20 @@ class Server:
         caller.settimeout(PATIENCE)
         return caller
 
+    def begin_stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        while LOSES_SIGNALS and not self._says("stopping", 5) and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def _says(self, word, seconds):
+        with self.changed:
+            return self.changed.wait_for(
+                lambda: None in self.lines or any(word in line for line in self.lines), seconds)
+
     def stop(self, number=signal.SIGTERM):
         """Stops it and returns its exit code."""
         if self.process.poll() is None:
-            self.process.send_signal(number)
+            self.begin_stop(number)
         try:
             code = self.process.wait(PATIENCE)
         finally:

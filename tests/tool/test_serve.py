@@ -162,7 +162,7 @@ def test_a_signal_stops_it_and_conversations_may_finish(model, number):
         with server.call() as caller:
             caller.sendall(b"one")
             assert read_exactly(caller, 3) == b"one"
-            server.process.send_signal(number)
+            server.begin_stop(number)
             server.wait_for("stopping")
             while True:  # until the port refuses
                 try:
@@ -192,7 +192,7 @@ def test_a_second_signal_cuts_conversations_short(model):
     with serve("echo", "127.0.0.1:0", "-m", model, "--grace", "60s") as server, server.call() as caller:
         caller.sendall(b"x")
         assert read_exactly(caller, 1) == b"x"
-        server.process.send_signal(signal.SIGINT)
+        server.begin_stop(signal.SIGINT)
         server.wait_for("stopping")
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(PATIENCE) == 5
