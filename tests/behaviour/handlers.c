@@ -135,7 +135,7 @@ static char alphabets[40 * 1000]; // made by main
 static int write_pattern(bell_conn *conn, size_t left)
 {
     while (left > 0) {
-        size_t whole = 26 * 1000, count = left < whole ? left : whole;
+        size_t whole = (size_t)26 * 1000, count = left < whole ? left : whole;
         if (bell_write(conn, alphabets, count) < 0) {
             say_result("write", -1);
             return -1;
