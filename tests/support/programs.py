@@ -17,6 +17,8 @@ PATIENCE = 20 * float(os.environ.get("DOORBELL_SLOW", "1"))
 LOSES_SIGNALS = "DOORBELL_LOSES_SIGNALS" in os.environ
 # A program that is to watch the server from within, and its options: valgrind.
 WRAP = os.environ.get("DOORBELL_WRAP", "").split()
+# Whether what it needs of memory, processor or descriptors says nothing of the program itself.
+IS_WATCHED = bool(WRAP) or any(name in BUILD for name in ("asan", "tsan"))
 MODELS = ["iterative", "fork", "prefork", "threads", "pool", "coroutines"]
 BACKENDS = ["epoll", "block"]
 
