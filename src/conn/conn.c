@@ -97,6 +97,7 @@ bell_conn *bell_attach(int fd)
     if (rc == 0)
         rc = kernel->set_flags(fd);
     if (rc == 0) {
+        conn->endpoint.is_tcp = wait_is_tcp(fd);
         remember_peer(conn);
         return conn;
     }

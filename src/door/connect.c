@@ -374,7 +374,7 @@ static int prepare(struct calling *calling)
 
 // ---- TCP --------------------------------------------------------------------------------------
 
-// Takes fd over. `peer` may be NULL.
+// Takes fd over. `peer` is NULL unless it is a TCP connection's.
 static bell_conn *make_conn(const struct calling *calling, int fd, const union name_address *peer)
 {
     bell_conn *conn = NULL;
@@ -384,6 +384,7 @@ static bell_conn *make_conn(const struct calling *calling, int fd, const union n
         failure_set(rc, "connect %.200s", calling->text);
         return NULL;
     }
+    conn->endpoint.is_tcp = peer != NULL;
     if (peer)
         conn_set_peer(conn, &peer->any, name_address_size(peer));
     return conn;

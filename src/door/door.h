@@ -28,6 +28,7 @@ struct listener {
     int lock_fd;         // of the file beside a Unix socket's, else -1
     uint64_t file_id[2]; // device and inode of the socket file
     bool inherited;      // fd:N: others may have it, too; it is never shut down
+    bool is_tcp;
     char path[108];      // of the socket file, "" for others
     char text[LISTENER_TEXT_SIZE];
 };

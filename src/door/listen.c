@@ -63,6 +63,7 @@ static int backlog_of(const struct opening *opening)
 // The address as the kernel has it now, with the real port.
 static int note_address(struct listener *listener)
 {
+    listener->is_tcp = wait_is_tcp(listener->fd);
     struct sockaddr_storage bound;
     socklen_t size = sizeof bound;
     int rc = kernel->getsockname(listener->fd, (struct sockaddr *)&bound, &size);

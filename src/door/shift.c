@@ -259,6 +259,7 @@ static void take_in(struct shift *shift, const struct door *door, int fd)
         take_rest(shift, "accept", rc);
         return;
     }
+    visit->conn->endpoint.is_tcp = door->listener->is_tcp;
     visit->key = key;
     visit->worker = shift->worker;
     ledger_add(server->ledger, LEDGER_ACCEPTED, 1);

@@ -1,4 +1,10 @@
-// The backend `epoll`: level-triggered, one registration per endpoint, made at its first wait.
+// The backend `epoll`: one registration per endpoint, made at its first wait.
+//
+// TCP connections are edge-triggered: the kernel need not look again, after each event, whether it
+// still holds. A call is always tried before it waits, but for one: a recv after one that got less
+// than it asked for. For TCP that means that all was taken, unless an end or an urgent byte follows;
+// of these events tell (EPOLLRDHUP, EPOLLPRI), and the endpoint is marked. Nothing else promises as
+// much (a recv on a Unix socket stops where descriptors were passed) and is level-triggered.
 //
 // A registration stays as long as its events find somebody who waits; an event that finds nobody
 // takes it back. So a handler that reads, writes and reads costs no epoll_ctl at all.
@@ -116,6 +122,8 @@ static struct epoll_event event_of(const struct endpoint *endpoint, uint32_t int
     uint64_t mark = (uint64_t)endpoint->generation << 32 | endpoint->slot;
     if (endpoint->shared)
         interest |= EPOLLEXCLUSIVE;
+    if (endpoint->is_tcp)
+        interest |= EPOLLET | EPOLLRDHUP | EPOLLPRI;
     return (struct epoll_event){.events = interest, .data.u64 = mark};
 }
 
@@ -243,6 +251,8 @@ static void dispatch(struct loop *loop, struct epoll *epoll, const struct epoll_
         return;
     }
 
+    if (event->events & (EPOLLRDHUP | EPOLLPRI | EPOLLERR | EPOLLHUP))
+        endpoint->marked = true;
     // An error or a hang-up is for both sides: the try will tell.
     bool both = event->events & (EPOLLERR | EPOLLHUP);
     bool found = true;
@@ -258,7 +268,7 @@ static void dispatch(struct loop *loop, struct epoll *epoll, const struct epoll_
     if (found || epoll->slots[slot] != endpoint || endpoint->generation != generation)
         return;
     // Mostly somebody is about to: a few looks in vain cost less than two epoll_ctl.
-    if (++endpoint->unclaimed < UNCLAIMED_MAX)
+    if (endpoint->is_tcp || ++endpoint->unclaimed < UNCLAIMED_MAX)
         return;
     uint32_t interest = interest_of_calls(endpoint);
     if (interest && !both)

@@ -61,9 +61,10 @@ static ssize_t vanished(ssize_t n)
 static ssize_t try_recv(struct wait_call *call, void *into, size_t size)
 {
     ssize_t n = vanished(kernel->recv(call->endpoint->fd, into, size, 0));
-    // After less than was asked for the next try would find nothing, most of the time.
+    // After less than was asked for the next try would find nothing, most of the time. (Where events
+    // tell changes only it must be true always: see epoll.c.)
     if (n >= 0)
-        call->endpoint->drained = n > 0 && (size_t)n < size;
+        call->endpoint->drained = n > 0 && (size_t)n < size && !call->endpoint->marked;
     return n;
 }
 

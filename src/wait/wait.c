@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "kernel/kernel.h"
@@ -58,6 +59,14 @@ static ssize_t recv_early(struct loop *loop, struct wait_call *call)
     return (ssize_t)size;
 }
 
+bool wait_is_tcp(int fd)
+{
+    int protocol = 0;
+    socklen_t size = sizeof protocol;
+    int rc = kernel->getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+    return rc == 0 && protocol == IPPROTO_TCP;
+}
+
 // Makes the endpoint one of this loop's. Descriptors that are registered nowhere move freely.
 static int join_loop(struct endpoint *endpoint, struct loop *loop)
 {
@@ -66,6 +75,7 @@ static int join_loop(struct endpoint *endpoint, struct loop *loop)
     endpoint->loop = loop;
     endpoint->generation = ++loop->generation;
     endpoint->drained = false;
+    endpoint->marked = false;
     return 0;
 }
 
@@ -90,6 +100,7 @@ static void release(struct endpoint *endpoint, bool closes)
     endpoint->generation = 0;
     endpoint->interest = 0;
     endpoint->drained = false;
+    endpoint->marked = false;
 }
 
 void wait_release(struct endpoint *endpoint)

@@ -139,12 +139,17 @@ struct endpoint {
     uint32_t slot;              // the backend's
     uint8_t unclaimed;          // the backend's
     uint8_t interest;           // the backend's
+    bool is_tcp;                // set by who opened it: less than was asked for is all there is
+    bool marked;                // the backend's: an end or an urgent byte may come after the rest
     bool drained;               // the last recv took all there was: wait before the next try
     bool shared;                // a listener that other loops wait on, too
 };
 
 // Makes an endpoint of a non-blocking descriptor. Cannot fail: it is registered at its first wait.
 void wait_open(struct endpoint *ret_endpoint, int fd);
+
+// What endpoint->is_tcp should be for this descriptor.
+bool wait_is_tcp(int fd);
 
 // Ends the use of an endpoint in its loop: calls that wait return -ECANCELED, no event of it comes
 // any more. The descriptor stays open, and may be used anew, on any loop. Waits, regardless of any

@@ -287,3 +287,51 @@ def test_another_thread_may_cancel(cell):
         with pytest.raises(ConnectionResetError):
             read_all(caller)
         server.wait_for("result read -1 ECANCELED")
+
+
+# ---- Where a recv stops early ----------------------------------------------------------------------
+
+@in_every_cell
+def test_what_comes_with_the_end_is_not_forgotten(cell):
+    """All at once: the server's first recv gets less than it asked for, and no event follows."""
+    with start(cell, "echo") as server:
+        for size in (1, 700, 5000):
+            with server.call() as caller:
+                caller.sendall(b"?")
+                assert read_exactly(caller, 1) == b"?"
+                caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+                caller.sendall(b"x" * size)
+                caller.shutdown(socket.SHUT_WR)
+                assert read_all(caller) == b"x" * size
+
+
+@in_every_cell
+def test_an_urgent_byte_hides_nothing_behind_it(cell):
+    with start(cell, "echo") as server, server.call() as caller:
+        caller.sendall(b"?")
+        assert read_exactly(caller, 1) == b"?"
+        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number in range(20):
+            before, after = b"before %d," % number, b"after %d;" % number
+            caller.sendall(before)
+            caller.send(b"!", socket.MSG_OOB)
+            caller.sendall(after)
+            assert read_exactly(caller, len(before + after)) == before + after
+        caller.shutdown(socket.SHUT_WR)
+        assert read_all(caller) == b""
+
+
+@in_every_cell
+def test_passed_descriptors_hide_nothing_behind_them(cell, tmp_path):
+    with start(cell, "echo", address=str(tmp_path / "x.sock")) as server:
+        assert server.address
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(PATIENCE)
+            caller.connect(str(tmp_path / "x.sock"))
+            for number in range(20):
+                before, after = b"before %d," % number, b"after %d;" % number
+                socket.send_fds(caller, [before], [0, 1])
+                caller.sendall(after)
+                assert read_exactly(caller, len(before + after)) == before + after
+            caller.shutdown(socket.SHUT_WR)
+            assert read_all(caller) == b""
