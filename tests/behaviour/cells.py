@@ -20,15 +20,43 @@ def in_cells(models, ways=("epoll", "block")):
     return pytest.mark.parametrize("cell", cells, ids=["%s-%s" % cell for cell in cells])
 
 
-def start(cell, handler, address="127.0.0.1:0", prefix=(), **options):
-    """A server in this cell."""
+def start(cell, handler, address="127.0.0.1:0", prefix=(), refusing=None, **options):
+    """A server in this cell; `refusing` is a Refusal."""
     model, way = cell
-    os.environ.pop("MATRIX_STALE", None)
+    for name in ("MATRIX_STALE", "MATRIX_REFUSE"):
+        os.environ.pop(name, None)
     if way == "stale":
         os.environ["MATRIX_STALE"] = "1"
         way = "epoll"
+    if refusing:
+        os.environ["MATRIX_REFUSE"] = "%s %s" % (refusing.call, refusing.path)
     try:
         return Server([*prefix, os.path.join(BUILD, "tests", "handlers"), handler, address,
                        *("%s=%d" % option for option in options.items())], model=model, backend=way)
     finally:
-        os.environ.pop("MATRIX_STALE", None)
+        for name in ("MATRIX_STALE", "MATRIX_REFUSE"):
+            os.environ.pop(name, None)
+
+
+class Refusal:
+    """A call of the kernel's table that fails from begin(ERROR) to end(), in all processes of a server."""
+
+    def __init__(self, call, folder):
+        self.call = call
+        self.path = os.path.join(str(folder), "refusal")
+        self.size = 0
+
+    def begin(self, error):
+        with open(self.path + ".new", "w") as file:
+            self.size = file.write(error + "\n")
+        os.rename(self.path + ".new", self.path)
+
+    def end(self):
+        """Returns how often it was refused."""
+        count = self.count
+        os.unlink(self.path)
+        return count
+
+    @property
+    def count(self):
+        return os.path.getsize(self.path) - self.size

@@ -4,7 +4,8 @@
 //
 // What happens goes to stderr, one write a line: "listening on ...", "event KIND ...", "result ...".
 
-#include <doorbell.h>
+#include "handlers.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,10 +21,10 @@
 
 enum { BIG = 10 * 1000 * 1000 };
 
-static int64_t number; // of the option number=
+int64_t number;
 static bell_server *the_server;
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+void say(const char *format, ...)
 {
     char line[1024];
     va_list arguments;
@@ -36,8 +37,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
     (void)!write(STDERR_FILENO, line, (size_t)length + 1);
 }
 
-// The result of a call, with errno's name and the sentence when it failed.
-static void say_result(const char *call, ssize_t result)
+void say_result(const char *call, ssize_t result)
 {
     int error = errno;
     if (result >= 0)
@@ -631,6 +631,12 @@ static const struct {
     {"die", die},
     {"tell_pid", tell_pid},
     {"stop_server", stop_server},
+    {"hoard", hoard},
+    {"count_line", count_line},
+    {"tell_fd", tell_fd},
+    {"list_descriptors", list_descriptors},
+    {"raise_children", raise_children},
+    {"write_to_the_reset", write_to_the_reset},
 };
 
 enum { HANDLERS = sizeof handlers / sizeof *handlers };
@@ -649,7 +655,7 @@ static void print_event(const struct bell_event *event, void *arg)
 }
 
 static bool embedded, with_child, sigchld_ignored;
-static int64_t descriptors, processes_limit;
+static int64_t descriptors, processes_limit, storm;
 
 static bool take_option(const char *text, struct bell_server_options *o)
 {
@@ -669,6 +675,7 @@ static bool take_option(const char *text, struct bell_server_options *o)
         {"linger", &o->linger_time, NULL, BELL_MS},
         {"descriptors", &descriptors, NULL, 1},
         {"processes", &processes_limit, NULL, 1},
+        {"storm", &storm, NULL, 1},
     };
     const char *equals = strchr(text, '=');
     if (!equals)
@@ -786,6 +793,9 @@ int main(int argc, char **argv)
     set_limits();
     if (with_child)
         start_own_child();
+    if (storm)
+        start_storm(storm);
+    remember_dispositions();
     the_server = bell_server_open(handler, NULL, &options);
     int rc = -1;
     if (the_server && bell_server_listen(the_server, argv[2]) == 0) {
@@ -794,6 +804,9 @@ int main(int argc, char **argv)
     }
     if (rc < 0)
         say("error %s: %s", strerrorname_np(errno), bell_error());
+    if (storm)
+        end_storm();
+    compare_dispositions("after serving");
     if (the_server)
         say_counts(the_server);
     if (with_child)

@@ -1,0 +1,239 @@
+"""Want of descriptors, memory, processes and threads: callers wait, nothing spins, and it goes on afterwards."""
+
+import os
+import socket
+import time
+
+import pytest
+
+from cells import Refusal, in_cells, in_every_cell, start
+from programs import MODELS, PATIENCE, children_of, read_all, read_exactly, read_line
+from test_callers import descriptors, eventually, still_serves, together
+
+PLAIN = PATIENCE == 20  # neither a sanitizer nor valgrind, whose memory is their own
+
+# An answer to `accept` that says nothing of the caller: the listener rests for 5 ms, then 10, and so on up to 1 s.
+WANTS = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]
+# ... and those that are about one caller, who left or was turned away by a firewall.
+PASSED_OVER = ["ECONNABORTED", "EPROTO", "EPERM", "ENETDOWN", "EINTR"]
+
+
+@in_every_cell
+def test_accept_rests_when_something_is_wanting_and_then_goes_on(cell, tmp_path):
+    accept = Refusal("accept", tmp_path)
+    with start(cell, "echo", workers=2, refusing=accept) as server:
+        still_serves(server)
+        for error in WANTS:
+            accept.begin(error)
+            with server.call() as caller:
+                caller.sendall(b"x")
+                began = time.monotonic()
+                eventually(lambda: accept.count >= 3)
+                took = time.monotonic() - began
+                # 5, 10, 20, 40, 80 ms: a loop that rests so asks at most so often, and there are two at most.
+                assert accept.count <= 2 * (4 + 200 * took)
+                accept.end()
+                assert read_exactly(caller, 1) == b"x"
+            still_serves(server)
+        server.wait_for("event trouble accept: ")
+        assert server.stop() == 0
+
+
+@in_cells(MODELS)
+def test_a_starved_accept_asks_ever_less_often(cell, tmp_path):
+    accept = Refusal("accept", tmp_path)
+    with start(cell, "echo", workers=2, refusing=accept) as server:
+        still_serves(server)
+        accept.begin("ENOMEM")
+        with server.call() as caller:
+            caller.sendall(b"x")
+            time.sleep(0.6)  # 5 + 10 + ... + 320 ms: eight of them in two loops
+            assert accept.end() <= 2 * 9
+            assert read_exactly(caller, 1) == b"x"
+        assert sum("event trouble" in line for line in server.lines if line) <= 4
+
+
+@in_every_cell
+def test_a_caller_who_left_in_the_queue_costs_nobody_else_anything(cell, tmp_path):
+    accept = Refusal("accept", tmp_path)
+    with start(cell, "echo", workers=2, refusing=accept) as server:
+        for error in PASSED_OVER:
+            accept.begin(error)
+            with server.call() as lost:
+                eventually(lambda: accept.count >= 1)
+                accept.end()
+                if error == "ECONNABORTED":  # the one for whom that was true
+                    with pytest.raises((ConnectionResetError, AssertionError)):
+                        read_exactly(lost, 1)
+                else:
+                    lost.sendall(b"x")
+                    assert read_exactly(lost, 1) == b"x"
+            still_serves(server)
+        assert not any("event trouble" in line for line in server.lines if line)
+        assert server.stop() == 0
+
+
+# ---- Descriptors --------------------------------------------------------------------------------
+
+@in_cells(["iterative", "threads", "pool", "coroutines"], ["epoll", "block", "completion", "stale"])
+def test_who_is_served_notices_nothing_of_the_want_of_descriptors(cell):
+    """EMFILE while others are served, and not because of them: the handler itself takes all there are."""
+    with start(cell, "hoard", workers=4 if cell[0] == "pool" else 1, descriptors=80) as server:
+        present = [server.call() for _ in range(1 if cell[0] == "iterative" else 4)]
+        for caller in present:
+            caller.sendall(b"e")
+            assert read_exactly(caller, 1) == b"e"
+        if len(present) > 1:  # each of the pool's threads has opened its loop; now one of them is free
+            before = descriptors(server.process.pid)
+            present.pop().close()
+            eventually(lambda: descriptors(server.process.pid) < before)
+        greedy = present[0]
+        greedy.sendall(b"h")
+        assert read_exactly(greedy, 1) == b"h"
+        newcomer = server.call()
+        newcomer.sendall(b"n")
+        if cell[0] != "iterative":
+            server.wait_for("event trouble (accept|starting a handler): Too many open files")
+        for _ in range(20):
+            for caller in present:
+                caller.sendall(b"e")
+                assert read_exactly(caller, 1) == b"e"
+        greedy.sendall(b"r")
+        assert read_exactly(greedy, 1) == b"r"
+        for caller in present:
+            caller.close()
+        try:
+            assert newcomer.recv(1) == b"n"
+        except ConnectionResetError:
+            # He had been accepted by the last descriptor, and his thread's loop found none.
+            assert cell[0] == "threads"
+        newcomer.close()
+        still_serves(server)
+        assert server.stop() == 0
+
+
+@in_cells(["coroutines", "prefork", "pool", "iterative"])
+def test_a_new_caller_is_worth_more_than_one_who_lingers(cell):
+    """Conversations are over and their callers stay: at the limit of descriptors the oldest goes."""
+    with start(cell, "tell_fd", workers=1, descriptors=48, linger=60000) as server:
+        staying = []
+        for _ in range(60):
+            caller = server.call()
+            assert read_line(caller).strip().isdigit()
+            staying.append(caller)
+        for caller in staying:
+            caller.close()
+
+
+# ---- Processes and threads ----------------------------------------------------------------------
+
+STARTS = {"fork": "fork", "threads": "thread_start"}
+
+
+@in_cells(STARTS, ["epoll", "block", "completion", "stale"])
+@pytest.mark.parametrize("error", ["EAGAIN", "ENOMEM"])
+def test_who_cannot_be_started_now_waits(cell, error, tmp_path):
+    starting = Refusal(STARTS[cell[0]], tmp_path)
+    with start(cell, "echo", refusing=starting) as server:
+        bystander = server.call()
+        bystander.sendall(b"x")
+        assert read_exactly(bystander, 1) == b"x"
+        starting.begin(error)
+        callers = [server.call() for _ in range(3)]
+        for caller in callers:
+            caller.sendall(b"y")
+        server.wait_for("event trouble (fork|starting a handler): ")
+        time.sleep(0.15)  # 5 + 10 + ... + 160 ms
+        assert starting.count <= 10
+        bystander.sendall(b"x")
+        assert read_exactly(bystander, 1) == b"x"
+        starting.end()
+        for caller in callers:
+            assert read_exactly(caller, 1) == b"y"
+            caller.close()
+        bystander.close()
+        assert server.stop() == 0
+        server.wait_for("result counts accepted=4 active=0 polite=4 ")
+
+
+@in_cells(["prefork"], ["epoll", "block", "completion", "stale"])
+def test_a_worker_that_cannot_be_replaced_now_is_replaced_later(cell, tmp_path):
+    forking = Refusal("fork", tmp_path)
+    with start(cell, "die", workers=2, refusing=forking) as server:
+        eventually(lambda: len(children_of(server.process.pid)) == 2)
+        forking.begin("EAGAIN")
+        with server.call() as caller:
+            caller.sendall(b"!")
+            server.wait_for("event worker worker . could not be started: .*; again in 1000 ms")
+        with server.call() as caller:  # the other one serves
+            caller.sendall(b"?")
+            assert read_all(caller) == b"alive"
+        assert forking.end() <= 2
+        eventually(lambda: len(children_of(server.process.pid)) == 2)
+        assert server.stop() == 0
+
+
+@in_cells(["fork"], ["epoll", "block"])
+def test_a_process_that_cannot_be_watched_now_is_reaped_later(cell, tmp_path):
+    watching = Refusal("pidfd_open", tmp_path)
+    with start(cell, "echo", refusing=watching) as server:
+        watching.begin("EMFILE")
+        for _ in range(5):
+            still_serves(server)
+        eventually(lambda: [state for _, state in children_of(server.process.pid)] == ["Z"] * 5)
+        watching.end()
+        eventually(lambda: children_of(server.process.pid) == [])
+        assert server.stop() == 0
+        server.wait_for("result counts accepted=5 active=0 polite=5 ")
+
+
+# ---- Memory -------------------------------------------------------------------------------------
+
+def memory_of(pid):
+    """KiB of the process's own pages."""
+    with open("/proc/%d/status" % pid) as status:
+        return [int(line.split()[1]) for line in status if line.startswith("RssAnon")][0]
+
+
+@pytest.mark.skipif(not PLAIN, reason="checkers have memory of their own")
+@in_cells(["coroutines"])
+def test_a_held_connection_costs_little(cell):
+    with start(cell, "lines") as server:
+        still = [server.call() for _ in range(20)]
+        for caller in still:
+            caller.sendall(b"warm\n")
+            read_line(caller)
+        before = memory_of(server.process.pid)
+        callers = [server.call() for _ in range(400)]
+        for caller in callers:
+            caller.sendall(b"x\nhalf a line")  # it lies with the server
+            assert read_line(caller) == b"2:x\n"
+        assert (memory_of(server.process.pid) - before) / len(callers) <= 24
+        for caller in still + callers:
+            caller.close()
+
+
+@pytest.mark.skipif(not PLAIN, reason="checkers have memory of their own")
+@in_cells(MODELS)
+def test_c10_rounds_of_callers_leave_nothing_behind(cell):
+    """Descriptors, children, threads and memory are as before: 2 rounds, 150 at once in each."""
+    with start(cell, "echo", workers=2) as server:
+        pid = server.process.pid
+
+        def state():
+            return descriptors(pid), len(children_of(pid)), len(os.listdir("/proc/%d/task" % pid))
+
+        def round_of_callers():
+            together(150, lambda _: still_serves(server))
+            eventually(lambda: state() == before)
+            return memory_of(pid)
+        still_serves(server)
+        if cell[0] == "prefork":
+            eventually(lambda: len(children_of(pid)) == 2)
+        if cell[0] == "pool":
+            eventually(lambda: len(os.listdir("/proc/%d/task" % pid)) == 2)
+        time.sleep(0.05)
+        before = state()
+        first = round_of_callers()
+        second = round_of_callers()
+        assert second <= first * 1.1 + 200
