@@ -47,6 +47,7 @@ struct shift {
     struct list visits;  // being served
     struct list pending; // accepted, but nobody could serve them yet
     int64_t rest;        // how long the next rest is
+    bool accept_rests;   // and not only what starts handlers
     struct timer rest_timer;
     struct watch stop, cut, parent;
     struct timer grace_timer;
@@ -107,8 +108,7 @@ static bool has_doors(const struct shift *shift)
 static void open_doors(struct shift *shift)
 {
     // A stopping server takes in who waits, room or no room: they are served in turn.
-    bool room =
-        has_room(shift) || (shift->state == SHIFT_STOPPING && !timer_is_set(&shift->rest_timer));
+    bool room = has_room(shift) || (shift->state == SHIFT_STOPPING && !shift->accept_rests);
     for (int i = 0; i < shift->door_count; i++)
         if (room)
             open_door(&shift->doors[i]);
@@ -132,6 +132,7 @@ static void launch_pending(struct shift *shift);
 static void rest_is_over(struct timer *timer)
 {
     struct shift *shift = LIST_ENTRY(timer, struct shift, rest_timer);
+    shift->accept_rests = false;
     launch_pending(shift);
     open_doors(shift);
 }
@@ -147,6 +148,12 @@ static void take_rest(struct shift *shift, const char *what, int error)
     shift->rest_timer.expired = rest_is_over;
     timers_add(&shift->loop.timers, &shift->rest_timer);
     shift->rest = shift->rest * 2 < REST_MAX ? shift->rest * 2 : REST_MAX;
+}
+
+static void rest_accept(struct shift *shift, int error)
+{
+    shift->accept_rests = true;
+    take_rest(shift, "accept", error);
 }
 
 // ---- Callers ----------------------------------------------------------------------------------
@@ -256,7 +263,7 @@ static void take_in(struct shift *shift, const struct door *door, int fd)
         if (key)
             ledger_leave_address(server->ledger, shift->worker, key);
         closing_reset(fd);
-        take_rest(shift, "accept", rc);
+        rest_accept(shift, rc);
         return;
     }
     visit->conn->endpoint.is_tcp = door->listener->is_tcp;
@@ -284,7 +291,7 @@ static void accept_failed(struct door *door, int error)
             open_doors(shift);
             return;
         }
-        take_rest(shift, "accept", error);
+        rest_accept(shift, error);
         break;
     case -EBADF:
     case -EINVAL:
@@ -298,7 +305,7 @@ static void accept_failed(struct door *door, int error)
         give_up_listeners(shift);
         return;
     default:
-        take_rest(shift, "accept", error);
+        rest_accept(shift, error);
     }
     open_doors(shift);
 }
@@ -387,6 +394,9 @@ static void begin_stop(struct shift *shift)
     shift->grace_timer.expired = grace_is_over;
     timers_add(&shift->loop.timers, &shift->grace_timer);
     timers_remove(&shift->loop.timers, &shift->rest_timer);
+    shift->accept_rests = false;
+    shift->rest = REST_MIN;
+    launch_pending(shift); // who could not be started before; or after the next rest
     for (int i = 0; i < shift->door_count; i++) {
         rest_door(&shift->doors[i]);
         if (shift->doors[i].gone)

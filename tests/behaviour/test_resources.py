@@ -156,6 +156,38 @@ def test_who_cannot_be_started_now_waits(cell, error, tmp_path):
         server.wait_for("result counts accepted=4 active=0 polite=4 ")
 
 
+@in_cells(STARTS)
+def test_who_waits_to_be_started_is_served_after_a_stop_too(cell, tmp_path):
+    starting = Refusal(STARTS[cell[0]], tmp_path)
+    with start(cell, "echo", grace=60000, refusing=starting) as server:
+        still_serves(server)
+        starting.begin("EAGAIN")
+        with server.call() as caller:
+            caller.sendall(b"y")
+            server.wait_for("event trouble (fork|starting a handler): ")
+            server.process.terminate()
+            server.wait_for("event stopping")
+            starting.end()
+            assert read_exactly(caller, 1) == b"y"
+        assert server.process.wait(PATIENCE) == 0
+
+
+@in_cells(STARTS)
+def test_who_can_never_be_started_is_cut_at_the_grace_time(cell, tmp_path):
+    starting = Refusal(STARTS[cell[0]], tmp_path)
+    with start(cell, "echo", grace=100, refusing=starting) as server:
+        still_serves(server)
+        starting.begin("EAGAIN")
+        with server.call() as caller:
+            caller.sendall(b"y")
+            server.wait_for("event trouble (fork|starting a handler): ")
+            server.process.terminate()
+            with pytest.raises(ConnectionResetError):
+                read_all(caller)
+        assert server.process.wait(PATIENCE) == 1
+        server.wait_for("error ETIMEDOUT: 1 conversation was cut short")
+
+
 @in_cells(["prefork"], ["epoll", "block", "completion", "stale"])
 def test_a_worker_that_cannot_be_replaced_now_is_replaced_later(cell, tmp_path):
     forking = Refusal("fork", tmp_path)
