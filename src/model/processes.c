@@ -11,7 +11,8 @@
 #include "kernel/kernel.h"
 #include "model/model.h"
 
-// pidfd_open can fail for want of a descriptor or of memory; the child is a zombie until it works.
+// pidfd_open, and waiting on what it gave, can fail for want of a descriptor or of memory; a child that
+// ends before it works is a zombie until then.
 #define WATCH_RETRY ((int64_t)10000000)
 
 // ---- A process for each caller ----------------------------------------------------------------
@@ -25,6 +26,7 @@ struct child {
 };
 
 static void watch_child(struct child *child);
+static void watch_later(struct child *child);
 
 static void child_is_over(struct child *child, int problem)
 {
@@ -44,12 +46,22 @@ static void child_ended(struct wait_call *call)
         return;
     }
     wait_close(&child->process);
-    child_is_over(child, rc > 0 ? status : 0);
+    if (rc == 0)
+        watch_later(child);
+    else
+        child_is_over(child, rc > 0 ? status : 0);
 }
 
 static void watch_again(struct timer *timer)
 {
     watch_child(LIST_ENTRY(timer, struct child, again));
+}
+
+static void watch_later(struct child *child)
+{
+    child->again.at = kernel->now() + WATCH_RETRY;
+    child->again.expired = watch_again;
+    timers_add(&child->caller->home->timers, &child->again);
 }
 
 static void reaped_by_others(struct timer *timer)
@@ -60,11 +72,14 @@ static void reaped_by_others(struct timer *timer)
 static void watch_child(struct child *child)
 {
     int fd = kernel->pidfd_open(child->pid);
-    if (fd < 0) {
-        // -ESRCH: somebody else reaped it, since the application ignores SIGCHLD.
-        child->again.at = fd == -ESRCH ? 0 : kernel->now() + WATCH_RETRY;
-        child->again.expired = fd == -ESRCH ? reaped_by_others : watch_again;
+    if (fd == -ESRCH) { // somebody else reaped it, since the application ignores SIGCHLD
+        child->again.at = 0;
+        child->again.expired = reaped_by_others;
         timers_add(&child->caller->home->timers, &child->again);
+        return;
+    }
+    if (fd < 0) {
+        watch_later(child);
         return;
     }
     wait_open(&child->process, fd);
@@ -133,6 +148,7 @@ struct worker {
     struct endpoint process;
     struct wait_call ended;
     struct timer restart;
+    struct timer again; // watches it
     int64_t started;
     int deaths; // in a row, of workers that did not live well
 };
@@ -182,6 +198,12 @@ static void worker_is_gone(struct worker *worker, int status)
     timers_add(&supervisor->loop.timers, &worker->restart);
 }
 
+static void watch_worker_again(struct timer *timer)
+{
+    struct worker *worker = LIST_ENTRY(timer, struct worker, again);
+    wait_start(&worker->supervisor->loop, &worker->ended);
+}
+
 static void worker_process_ended(struct wait_call *call)
 {
     struct worker *worker = LIST_ENTRY(call, struct worker, ended);
@@ -189,6 +211,12 @@ static void worker_process_ended(struct wait_call *call)
     int rc = kernel->reap(worker->process.fd, &status);
     if (rc == 0 && call->result >= 0) {
         wait_start(&worker->supervisor->loop, call);
+        return;
+    }
+    if (rc == 0) { // it lives, and could not be waited for
+        worker->again.at = kernel->now() + WATCH_RETRY;
+        worker->again.expired = watch_worker_again;
+        timers_add(&worker->supervisor->loop.timers, &worker->again);
         return;
     }
     wait_close(&worker->process);

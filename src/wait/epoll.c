@@ -35,10 +35,10 @@ struct epoll {
     struct epoll_event events[EVENTS_MAX];
 };
 
-static int add_mark(const struct epoll *epoll, int fd, uint64_t mark)
+static int add_mark(int epoll_fd, int fd, uint64_t mark)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = mark};
-    return kernel->epoll_ctl(epoll->fd, EPOLL_CTL_ADD, fd, &event);
+    return kernel->epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
 static int epoll_open(struct loop *loop)
@@ -51,7 +51,7 @@ static int epoll_open(struct loop *loop)
     int rc = epoll->fd;
     if (rc < 0)
         goto release;
-    rc = add_mark(epoll, loop->wake_fd, WAKE_MARK);
+    rc = add_mark(epoll->fd, loop->wake_fd, WAKE_MARK);
     if (rc < 0)
         goto close;
     loop->private = epoll;
@@ -210,25 +210,50 @@ static void epoll_release(struct loop *loop, struct endpoint *endpoint, bool clo
 
 // ---- Events -----------------------------------------------------------------------------------
 
-// Makes a new epoll instance with the registrations of all endpoints that live.
-static void renew(struct loop *loop, struct epoll *epoll)
+// Registers everything that lives with another epoll instance. 0, or a negative errno: not now.
+static int copy_registrations(const struct loop *loop, const struct epoll *epoll, int to)
 {
-    int fd = kernel->epoll_create();
-    if (fd < 0)
-        return; // try again at the next stale event
-    (void)kernel->close(epoll->fd);
-    epoll->fd = fd;
-    (void)add_mark(epoll, loop->wake_fd, WAKE_MARK);
-    if (epoll->timer_fd >= 0)
-        (void)add_mark(epoll, epoll->timer_fd, TIMER_MARK);
-    for (uint32_t slot = 0; slot < epoll->slot_count; slot++) {
+    int rc = add_mark(to, loop->wake_fd, WAKE_MARK);
+    if (rc == 0 && epoll->timer_fd >= 0)
+        rc = add_mark(to, epoll->timer_fd, TIMER_MARK);
+    for (uint32_t slot = 0; slot < epoll->slot_count && rc == 0; slot++) {
         struct endpoint *endpoint = epoll->slots[slot];
         if (!endpoint)
             continue;
         struct epoll_event event = event_of(endpoint, endpoint->interest);
-        if (kernel->epoll_ctl(fd, EPOLL_CTL_ADD, endpoint->fd, &event) < 0)
-            wait_cancel_endpoint(endpoint, -ECONNABORTED); // better than to hang
+        rc = kernel->epoll_ctl(to, EPOLL_CTL_ADD, endpoint->fd, &event);
+        if (rc < 0 && rc != -ENOSPC && rc != -ENOMEM) {
+            endpoint->interest = 0; // its descriptor is gone: see end_lost
+            rc = 0;
+        }
     }
+    return rc;
+}
+
+// Who waits on a descriptor that somebody else closed gets an error: better than to hang.
+static void end_lost(struct epoll *epoll)
+{
+    for (uint32_t slot = 0; slot < epoll->slot_count; slot++) {
+        struct endpoint *endpoint = epoll->slots[slot];
+        if (!endpoint || endpoint->interest)
+            continue;
+        forget_slot(epoll, endpoint);
+        wait_cancel_endpoint(endpoint, -EBADF);
+    }
+}
+
+// Makes a new epoll instance with the registrations of all endpoints that live. When that cannot be
+// done now, the next stale event tries it again: nobody may lose his registration by it.
+static void renew(struct loop *loop, struct epoll *epoll)
+{
+    int fd = kernel->epoll_create();
+    if (fd < 0)
+        return;
+    int rc = copy_registrations(loop, epoll, fd);
+    (void)kernel->close(rc < 0 ? fd : epoll->fd);
+    if (rc == 0)
+        epoll->fd = fd;
+    end_lost(epoll);
 }
 
 static void dispatch(struct loop *loop, struct epoll *epoll, const struct epoll_event *event,
@@ -301,7 +326,7 @@ static int epoll_descriptor(struct loop *loop)
         if (fd < 0)
             return fd;
         epoll->timer_fd = fd;
-        int rc = add_mark(epoll, fd, TIMER_MARK);
+        int rc = add_mark(epoll->fd, fd, TIMER_MARK);
         if (rc < 0)
             return rc;
     }

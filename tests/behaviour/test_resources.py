@@ -221,6 +221,33 @@ def test_a_process_that_cannot_be_watched_now_is_reaped_later(cell, tmp_path):
 
 # ---- Memory -------------------------------------------------------------------------------------
 
+@in_every_cell
+@pytest.mark.parametrize("call, error", [("allocate", "ENOMEM"), ("send", "ENOBUFS"), ("recv", "ENOMEM"),
+                                         ("epoll_ctl", "ENOSPC"), ("eventfd", "ENFILE")])
+def test_a_call_that_fails_in_a_conversation_harms_the_next_one_in_nothing(cell, call, error, tmp_path):
+    if call == "epoll_ctl" and cell[1] not in ("epoll", "stale"):
+        pytest.skip("this way to wait does not call it")
+    failing = Refusal(call, tmp_path)
+    with start(cell, "echo", workers=2, refusing=failing) as server:
+        still_serves(server)
+        failing.begin(error)
+        try:
+            with server.call() as caller:
+                caller.settimeout(0.2)
+                caller.sendall(b"x")
+                assert caller.recv(1) in (b"x", b"")
+        except (ConnectionError, socket.timeout):
+            pass  # he has his answer, or a reset, or is still in the queue: nothing else
+        failing.end()
+        for _ in range(3):
+            still_serves(server)
+        if cell[0] in ("fork", "prefork"):
+            crew = 2 if cell[0] == "prefork" else 0
+            eventually(lambda: [state for _, state in children_of(server.process.pid)].count("S") == crew and
+                       len(children_of(server.process.pid)) == crew)
+        assert server.process.poll() is None
+
+
 def memory_of(pid):
     """KiB of the process's own pages."""
     with open("/proc/%d/status" % pid) as status:
