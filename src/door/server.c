@@ -183,9 +183,14 @@ static bell_server *_Atomic signalled[SIGNALLED_MAX];
 static void stop_on_signal(int number)
 {
     (void)number;
-    for (int i = 0; i < SIGNALLED_MAX; i++)
-        if (signalled[i])
-            bell_server_stop(signalled[i]);
+    // A child that was forked just now still has this handler. Ctrl-C goes to it as well, and must not
+    // count as the second stop.
+    int pid = kernel->getpid();
+    for (int i = 0; i < SIGNALLED_MAX; i++) {
+        bell_server *server = signalled[i];
+        if (server && server->owner_pid == pid)
+            bell_server_stop(server);
+    }
 }
 
 static int listen_to_signals(struct bell_server *server)
@@ -416,9 +421,9 @@ static int begin(struct bell_server *server)
         return failure_say(-ENOTCONN, "the server listens nowhere");
     if (server->running)
         return failure_say(-EBUSY, "the server runs already");
+    server->owner_pid = kernel->getpid();
     if (listen_to_signals(server) < 0)
         return -1;
-    server->owner_pid = kernel->getpid();
     server->running = true;
     for (const struct listener *listener = server->listeners; listener; listener = listener->next)
         server_tell(server, BELL_EVENT_LISTENING, "listening on %s", listener->text);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -51,7 +52,7 @@ int list_descriptors(bell_conn *conn, void *arg)
 {
     (void)arg;
     char line[64];
-    say_result("ls", system("ls /proc/self/fd | tr '\\n' ' ' | sed 's/^/descriptors /' >&2"));
+    say_result("ls", system("echo descriptors $(ls /proc/self/fd) >&2"));
     return bell_readline(conn, line, sizeof line) < 0;
 }
 
@@ -183,30 +184,28 @@ int raise_children(bell_conn *conn, void *arg)
     (void)arg;
     enum { CHILDREN = 128 };
     pid_t children[CHILDREN];
-    int gate[2], reaped = 0;
+    int reaped = 0;
     char byte;
     struct sigaction action = {.sa_handler = child_ended};
     sigaction(SIGCHLD, &action, NULL);
-    if (pipe2(gate, O_CLOEXEC) < 0)
-        return -1;
     for (int i = 0; i < CHILDREN; i++) {
         children[i] = fork();
         if (children[i] == 0) {
-            (void)close(gate[1]);
-            (void)!read(gate[0], &byte, 1);
-            _exit(i);
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+            for (;;)
+                pause();
         }
     }
-    (void)close(gate[0]);
     ssize_t n = bell_read(conn, &byte, 1); // until then others may come and go
-    (void)close(gate[1]);
+    for (int i = 0; i < CHILDREN; i++)
+        (void)kill(children[i], SIGKILL);
     bell_sleep(50 * BELL_MS);
     for (int i = 0; i < CHILDREN; i++) {
         int status = 0;
         pid_t pid;
         while ((pid = waitpid(children[i], &status, 0)) < 0 && errno == EINTR)
             continue;
-        reaped += pid == children[i] && WIFEXITED(status) && WEXITSTATUS(status) == i;
+        reaped += pid == children[i] && WIFSIGNALED(status);
     }
     return n < 0 || bell_printf(conn, "%d\n", reaped) < 0;
 }
