@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cells import Refusal, in_cells, in_every_cell, start
-from programs import MODELS, PATIENCE, children_of, read_all, read_exactly, read_line
+from programs import MODELS, PATIENCE, children_of, connections_to, read_all, read_exactly, read_line
 from test_callers import descriptors, eventually, still_serves, together
 
 PLAIN = PATIENCE == 20  # neither a sanitizer nor valgrind, whose memory is their own
@@ -276,7 +276,7 @@ def test_a_held_connection_costs_little(cell):
 @in_cells(MODELS)
 def test_c10_rounds_of_callers_leave_nothing_behind(cell):
     """Descriptors, children, threads and memory are as before: 2 rounds, 150 at once in each."""
-    with start(cell, "echo", workers=2) as server:
+    with start(cell, "echo", workers=2 if cell[0] in ("prefork", "pool") else 1) as server:
         pid = server.process.pid
 
         def state():
@@ -286,12 +286,15 @@ def test_c10_rounds_of_callers_leave_nothing_behind(cell):
             together(150, lambda _: still_serves(server))
             eventually(lambda: state() == before)
             return memory_of(pid)
-        still_serves(server)
-        if cell[0] == "prefork":
-            eventually(lambda: len(children_of(pid)) == 2)
-        if cell[0] == "pool":
-            eventually(lambda: len(os.listdir("/proc/%d/task" % pid)) == 2)
-        time.sleep(0.05)
+        callers = [server.call() for _ in range(2)]
+        for caller in callers[:1 if cell[0] == "iterative" else 2]:
+            caller.sendall(b"x")
+            assert read_exactly(caller, 1) == b"x"
+        for caller in callers:  # each worker has served one of them, and is up
+            caller.close()
+        server.wait_for("event ended", 2)
+        eventually(lambda: connections_to(server.port) == 0)
+        eventually(lambda: state()[1:] == (2 if cell[0] == "prefork" else 0, 2 if cell[0] == "pool" else 1))
         before = state()
         first = round_of_callers()
         second = round_of_callers()

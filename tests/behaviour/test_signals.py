@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cells import Refusal, in_cells, in_every_cell, start
-from programs import MODELS, PATIENCE, children_of, read_all, read_exactly, read_line, reset
+from programs import MODELS, PATIENCE, children_of, connections_to, read_all, read_exactly, read_line, reset
 from test_callers import eventually, still_serves, together
 from test_stop import WORKERS_ARE_PROCESSES, is_alive
 
@@ -197,12 +197,5 @@ def test_c19_3_listens_and_4_is_connected_and_4_again(cell):
             with server.call() as caller:
                 assert read_line(caller) == b"4\n"
                 assert read_all(caller) == b""
-            eventually(lambda: not connected(server))
+            eventually(lambda: connections_to(server.port) == 0)
         assert os.readlink("/proc/%d/fd/3" % server.process.pid).startswith("socket:")
-
-
-def connected(server):
-    """Whether the server's port has a connection that is not over."""
-    with open("/proc/net/tcp") as table:
-        return any(line.split()[1].endswith(":%04X" % server.port) and line.split()[3] not in ("0A", "06")
-                   for line in list(table)[1:])
