@@ -20,8 +20,8 @@ def in_cells(models, ways=("epoll", "block")):
     return pytest.mark.parametrize("cell", cells, ids=["%s-%s" % cell for cell in cells])
 
 
-def start(cell, handler, address="127.0.0.1:0", prefix=(), refusing=None, **options):
-    """A server in this cell; `refusing` is a Refusal."""
+def start(cell, handler, address="127.0.0.1:0", prefix=(), refusing=None, keep=(), **options):
+    """A server in this cell; `refusing` is a Refusal, `keep` are descriptors for it."""
     model, way = cell
     for name in ("MATRIX_STALE", "MATRIX_REFUSE"):
         os.environ.pop(name, None)
@@ -32,7 +32,8 @@ def start(cell, handler, address="127.0.0.1:0", prefix=(), refusing=None, **opti
         os.environ["MATRIX_REFUSE"] = "%s %s" % (refusing.call, refusing.path)
     try:
         return Server([*prefix, os.path.join(BUILD, "tests", "handlers"), handler, address,
-                       *("%s=%d" % option for option in options.items())], model=model, backend=way)
+                       *("%s=%d" % option for option in options.items())], model=model, backend=way,
+                      pass_fds=keep)
     finally:
         for name in ("MATRIX_STALE", "MATRIX_REFUSE"):
             os.environ.pop(name, None)
