@@ -165,7 +165,7 @@ def test_who_waits_to_be_started_is_served_after_a_stop_too(cell, tmp_path):
         with server.call() as caller:
             caller.sendall(b"y")
             server.wait_for("event trouble (fork|starting a handler): ")
-            server.process.terminate()
+            server.begin_stop()
             server.wait_for("event stopping")
             starting.end()
             assert read_exactly(caller, 1) == b"y"
@@ -181,7 +181,7 @@ def test_who_can_never_be_started_is_cut_at_the_grace_time(cell, tmp_path):
         with server.call() as caller:
             caller.sendall(b"y")
             server.wait_for("event trouble (fork|starting a handler): ")
-            server.process.terminate()
+            server.begin_stop()
             with pytest.raises(ConnectionResetError):
                 read_all(caller)
         assert server.process.wait(PATIENCE) == 1

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cells import Refusal, in_cells, in_every_cell, start
-from programs import MODELS, PATIENCE, children_of, connections_to, read_all, read_exactly, read_line, reset
+from programs import LOSES_SIGNALS, MODELS, PATIENCE, children_of, connections_to, read_all, read_exactly, read_line, reset
 from test_callers import eventually, still_serves, together
 from test_stop import WORKERS_ARE_PROCESSES, is_alive
 
@@ -64,6 +64,7 @@ def test_no_write_to_a_reset_connection_raises_sigpipe(cell):
         server.wait_for("result SIGPIPE is not pending")
 
 
+@pytest.mark.skipif(LOSES_SIGNALS, reason="the one signal may be lost")
 @in_cells(MODELS)
 def test_ctrl_c_goes_to_the_whole_group_and_stops_once(cell):
     """The kernel signals each process of the terminal's group: only the server's own counts."""
