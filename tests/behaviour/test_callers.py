@@ -59,6 +59,7 @@ SLEEPS = {"iterative": 4, "fork": 1, "prefork": 2, "threads": 1, "pool": 2, "cor
 
 @in_every_cell
 def test_four_callers_take_the_time_of_the_model(cell):
+    """C1 to C4."""
     expected = SLEEPS[cell[0]]
     with start(cell, "sleeper", number=100, workers=2) as server:
         callers = [server.call() for _ in range(4)]
@@ -76,6 +77,7 @@ def test_four_callers_take_the_time_of_the_model(cell):
 
 @in_cells(SIDE_BY_SIDE, ["epoll", "block", "completion", "stale"])
 def test_a_silent_caller_delays_nobody(cell):
+    """C5."""
     with start(cell, "echo", workers=2) as server:
         silent = server.call()
         for _ in range(5):
@@ -86,6 +88,7 @@ def test_a_silent_caller_delays_nobody(cell):
 
 @in_cells(ONE_AT_A_TIME, ["epoll", "block", "completion", "stale"])
 def test_one_at_a_time_means_that_the_second_waits(cell):
+    """C6."""
     with start(cell, "echo") as server:
         silent = server.call()
         second = server.call()
@@ -102,6 +105,7 @@ def test_one_at_a_time_means_that_the_second_waits(cell):
 
 @in_every_cell
 def test_a_hundred_callers_get_their_own_bytes(cell):
+    """C12 and C20, small, in every cell."""
     size = 100000 if cell[1] in ("epoll", "block") else 5000
     with start(cell, "echo") as server:
         def talk(i):
@@ -152,6 +156,7 @@ def test_ignored_children_are_no_problem(cell):
 
 @in_cells(["fork"], ["epoll", "block"])
 def test_no_descriptor_is_in_the_wrong_process(cell):
+    """C8."""
     def sockets(pid):
         """The sockets of a process as (listening, connected)."""
         listening = connected = 0
@@ -179,6 +184,7 @@ def test_no_descriptor_is_in_the_wrong_process(cell):
 
 @in_cells(["threads"], ["epoll", "block", "completion", "stale"])
 def test_threads_and_their_descriptors_are_given_back(cell):
+    """C10."""
     with start(cell, "echo") as server:
         still_serves(server)
         pid = server.process.pid
@@ -197,6 +203,7 @@ def test_threads_and_their_descriptors_are_given_back(cell):
 
 @in_cells(["pool"], ["epoll", "block"])
 def test_a_pool_of_four_has_four_threads(cell):
+    """C11."""
     with start(cell, "echo", workers=4) as server:
         def talk(_):
             still_serves(server)
@@ -206,6 +213,7 @@ def test_a_pool_of_four_has_four_threads(cell):
 
 @in_every_cell
 def test_a_limit_on_callers_makes_the_next_one_wait(cell):
+    """C13."""
     limit = {"iterative": 1, "prefork": 2, "pool": 2}.get(cell[0], 3)
     with start(cell, "echo", workers=2 if cell[0] in ("prefork", "pool") else 1, max=3) as server:
         callers = [server.call() for _ in range(limit + 1)]
@@ -235,6 +243,7 @@ def test_a_limit_on_callers_makes_the_next_one_wait(cell):
 
 @in_cells(MODELS, ["epoll"])
 def test_an_idle_server_costs_nothing(cell):
+    """C21."""
     with start(cell, "echo") as server:
         still_serves(server)
 
@@ -277,6 +286,7 @@ def test_resets_at_any_step_disturb_nobody(cell):
 
 @in_every_cell
 def test_half_close_at_any_step_gets_the_whole_answer(cell):
+    """X3."""
     with start(cell, "echo") as server:
         for size in (0, 1, 1000, 65536, 300000):
             with server.call() as caller:

@@ -15,6 +15,7 @@ from test_callers import eventually, still_serves
 
 @in_every_cell
 def test_a_stop_refuses_at_once_and_lets_conversations_finish(cell):
+    """C15."""
     with start(cell, "echo") as server:
         port = server.port
         with server.call() as caller:
@@ -53,6 +54,7 @@ def test_the_grace_time_cuts(cell):
 
 @in_every_cell
 def test_a_second_stop_cuts_at_once(cell):
+    """C16."""
     with start(cell, "echo", grace=60000) as server, server.call() as caller:
         caller.sendall(b"x")
         assert read_exactly(caller, 1) == b"x"

@@ -25,6 +25,7 @@ def ask(server, data):
 @in_every_cell
 @pytest.mark.parametrize("handler", ["echo", "echo_lent"])
 def test_every_byte_comes_back(cell, handler):
+    """X8: the end is no byte."""
     with start(cell, handler) as server:
         data = bytes(range(256)) * 400
         assert ask(server, data) == data
@@ -35,6 +36,7 @@ def test_every_byte_comes_back(cell, handler):
 
 @in_every_cell
 def test_lines_are_found_however_they_are_cut(cell):
+    """H8, H9, H11."""
     with start(cell, "lines") as server:
         with server.call() as caller:
             caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -97,6 +99,7 @@ def test_a_deadline_keeps_what_has_come(cell, number, rest):
 
 @in_every_cell
 def test_a_long_answer_arrives_before_the_end(cell):
+    """X1."""
     with start(cell, "talk", number=3000000) as server:
         with socket.socket() as caller:
             caller.settimeout(PATIENCE)
@@ -152,6 +155,7 @@ def test_a_handler_that_fails_resets_its_caller(cell):
 
 @in_every_cell
 def test_half_close_lets_the_other_direction_go_on(cell):
+    """X14."""
     with start(cell, "half_close") as server:
         with server.call() as caller:
             assert read_all(caller) == b"before"
@@ -163,6 +167,7 @@ def test_half_close_lets_the_other_direction_go_on(cell):
 
 @in_every_cell
 def test_without_reading_writing_goes_on(cell):
+    """X14."""
     with start(cell, "stop_reading") as server:
         with server.call() as caller:
             caller.sendall(b"x")
