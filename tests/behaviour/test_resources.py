@@ -25,15 +25,18 @@ def test_accept_rests_when_something_is_wanting_and_then_goes_on(cell, tmp_path)
         still_serves(server)
         for error in WANTS:
             accept.begin(error)
-            with server.call() as caller:
+            # More than one: a worker that looked in vain for the caller before may be about to take the first.
+            callers = [server.call() for _ in range(3)]
+            began = time.monotonic()
+            eventually(lambda: accept.count >= 3)
+            took = time.monotonic() - began
+            # 5, 10, 20, 40, 80 ms: a loop that rests so asks at most so often, and there are two at most.
+            assert accept.count <= 2 * (4 + 200 * took)
+            accept.end()
+            for caller in callers:
                 caller.sendall(b"x")
-                began = time.monotonic()
-                eventually(lambda: accept.count >= 3)
-                took = time.monotonic() - began
-                # 5, 10, 20, 40, 80 ms: a loop that rests so asks at most so often, and there are two at most.
-                assert accept.count <= 2 * (4 + 200 * took)
-                accept.end()
                 assert read_exactly(caller, 1) == b"x"
+                caller.close()
             still_serves(server)
         server.wait_for("event trouble accept: ")
         assert server.stop() == 0
@@ -59,15 +62,19 @@ def test_a_caller_who_left_in_the_queue_costs_nobody_else_anything(cell, tmp_pat
     with start(cell, "echo", workers=2, refusing=accept) as server:
         for error in PASSED_OVER:
             accept.begin(error)
-            with server.call() as lost:
-                eventually(lambda: accept.count >= 1)
-                accept.end()
-                if error == "ECONNABORTED":  # the one for whom that was true
-                    with pytest.raises((ConnectionResetError, AssertionError)):
-                        read_exactly(lost, 1)
-                else:
-                    lost.sendall(b"x")
-                    assert read_exactly(lost, 1) == b"x"
+            callers = [server.call() for _ in range(2)]  # two, as above
+            eventually(lambda: accept.count >= 1)
+            accept.end()
+            answered = 0
+            for caller in callers:
+                try:
+                    caller.sendall(b"x")
+                    answered += len(caller.recv(1))
+                except ConnectionError:
+                    pass
+                caller.close()
+            # ECONNABORTED is lost: the one for whom it was true, or both.
+            assert answered < 2 if error == "ECONNABORTED" else answered == 2
             still_serves(server)
         assert not any("event trouble" in line for line in server.lines if line)
         assert server.stop() == 0
