@@ -214,8 +214,9 @@ BELL_API void bell_server_stop(bell_server *server);
 BELL_API void bell_server_close(bell_server *server);
 
 // For programs with an event loop of their own, in place of bell_server_run: watch this descriptor
-// for reading, and call bell_server_step whenever it is readable. Models iterative, coroutines with
-// one worker, threads and fork; backend epoll.
+// for reading, and call bell_server_step whenever it is readable. One thread may have several servers
+// so; only a step runs their handlers. Models iterative, coroutines with one worker, threads and
+// fork; backend epoll.
 //
 // returns  a descriptor that belongs to the server
 //          -1 ENOTSUP   this model or backend has none

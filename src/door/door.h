@@ -134,7 +134,10 @@ void shift_over(struct crew *crew, struct caller *caller, int problem);
 void shift_forget_others(const struct visit *visit);
 struct crew *shift_crew(struct shift *shift);
 
-// For bell_server_step: a shift on the calling thread that the caller drives.
+// For bell_server_step: a shift on the calling thread that the caller drives. Its loop is the thread's
+// after shift_open, and must be when it is stepped or closed.
+void shift_enter(struct shift *shift);
+void shift_leave(struct shift *shift);
 int shift_open(struct bell_server *server, int worker, struct shift **ret_shift);
 bool shift_has_ended(const struct shift *shift);
 int shift_descriptor(struct shift *shift);

@@ -291,6 +291,7 @@ void bell_server_close(bell_server *server)
     if (!server)
         return;
     if (server->step_shift) {
+        shift_enter(server->step_shift);
         shift_close(server->step_shift);
         restore_signals(server);
     }
@@ -500,6 +501,7 @@ int bell_server_fd(bell_server *server)
             restore_signals(server);
             return failure_set(rc, "bell_server_fd");
         }
+        shift_leave(server->step_shift);
     }
     int fd = shift_descriptor(server->step_shift);
     return fd < 0 ? failure_set(fd, "backend %s in a foreign loop", crew->backend->name) : fd;
@@ -509,8 +511,10 @@ int bell_server_step(bell_server *server)
 {
     if (!server || bell_server_fd(server) < 0)
         return -1;
+    shift_enter(server->step_shift);
     shift_step(server->step_shift);
     if (!shift_has_ended(server->step_shift)) {
+        shift_leave(server->step_shift);
         (void)shift_descriptor(server->step_shift); // notes the next deadline
         return 1;
     }

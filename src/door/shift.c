@@ -539,6 +539,16 @@ int shift_descriptor(struct shift *shift)
     return loop_descriptor(&shift->loop);
 }
 
+void shift_enter(struct shift *shift)
+{
+    loop_enter(&shift->loop);
+}
+
+void shift_leave(struct shift *shift)
+{
+    loop_leave(&shift->loop);
+}
+
 void shift_step(struct shift *shift)
 {
     loop_step(&shift->loop);

@@ -207,9 +207,19 @@ int loop_open(struct loop *loop, const struct backend_ops *backend)
     task_init(&loop->root, loop);
     coro_adopt(&loop->root.coro);
     loop->current = &loop->root;
+    loop_enter(loop);
+    return 0;
+}
+
+void loop_enter(struct loop *loop)
+{
     loop->outer = current_loop;
     current_loop = loop;
-    return 0;
+}
+
+void loop_leave(struct loop *loop)
+{
+    current_loop = loop->outer;
 }
 
 static void forget_loop(struct loop *loop, bool abandon)

@@ -106,6 +106,11 @@ int loop_open(struct loop *ret_loop, const struct backend_ops *backend);
 // Every task must have ended. Connections that still linger are closed at once.
 void loop_close(struct loop *loop);
 
+// A loop that a foreign one drives is the thread's only while it is stepped, opened or closed: there
+// may be several of them, and they end in any order.
+void loop_enter(struct loop *loop);
+void loop_leave(struct loop *loop);
+
 // Looks for events without waiting and lets the tasks that are ready run once. For root tasks.
 void loop_step(struct loop *loop);
 

@@ -1,0 +1,119 @@
+// Servers as the program that has them sees them: several in one thread, times without end, signals.
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "door/door.h"
+
+#define PATIENCE (5 * BELL_SECOND)
+
+static int echo(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char text[64];
+    ssize_t n;
+    while ((n = bell_read(conn, text, sizeof text)) > 0)
+        if (bell_write(conn, text, (size_t)n) < 0)
+            return -1;
+    return (int)n;
+}
+
+static bell_server *listening_server(bell_handler *handler, struct bell_server_options options)
+{
+    options.size = sizeof options;
+    bell_server *server = bell_server_open(handler, NULL, &options);
+    assert_non_null(server);
+    assert_int_equal(bell_server_listen(server, "127.0.0.1:0"), 0);
+    return server;
+}
+
+// A caller that knows nothing of the library.
+static int call(const bell_server *server)
+{
+    const char *port = strrchr(bell_server_address(server, 0), ':') + 1;
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    address.sin_port = htons((uint16_t)atoi(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+// ---- In a foreign loop ------------------------------------------------------------------------
+
+static bool has_come(int fd, int wait_ms)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    return poll(&ready, 1, wait_ms) > 0;
+}
+
+// Steps both servers until the caller is answered.
+static void exchange(bell_server *const servers[2], int caller, char byte)
+{
+    char answer = 0;
+    int64_t until = bell_in(PATIENCE);
+    assert_int_equal(write(caller, &byte, 1), 1);
+    while (!has_come(caller, 1) && bell_now() < until)
+        for (int i = 0; i < 2; i++)
+            if (servers[i])
+                assert_int_equal(bell_server_step(servers[i]), 1);
+    assert_true(has_come(caller, 0));
+    assert_int_equal(read(caller, &answer, 1), 1);
+    assert_int_equal(answer, byte);
+}
+
+static void step_to_the_end(bell_server *server)
+{
+    int rc = 1;
+    int64_t until = bell_in(PATIENCE);
+    bell_server_stop(server);
+    while (rc == 1 && bell_now() < until)
+        rc = bell_server_step(server);
+    assert_int_equal(rc, 0);
+    bell_server_close(server);
+}
+
+static void two_servers_live_in_one_foreign_loop(void **state)
+{
+    (void)state;
+    bell_server *servers[2];
+    int callers[2];
+    for (int i = 0; i < 2; i++) {
+        servers[i] = listening_server(echo, (struct bell_server_options){.model = "coroutines"});
+        assert_true(bell_server_fd(servers[i]) >= 0);
+        callers[i] = call(servers[i]);
+    }
+    for (char byte = 'a'; byte < 'e'; byte++)
+        for (int i = 0; i < 2; i++)
+            exchange(servers, callers[i], byte);
+
+    // The one that began first ends first.
+    assert_int_equal(close(callers[0]), 0);
+    step_to_the_end(servers[0]);
+    servers[0] = NULL;
+    exchange(servers, callers[1], 'z');
+    assert_int_equal(close(callers[1]), 0);
+    step_to_the_end(servers[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_servers_live_in_one_foreign_loop),
+    };
+    return cmocka_run_group_tests_name("server", tests, NULL, NULL);
+}
