@@ -117,7 +117,7 @@ enum {
 
 #define BELL_PER_CPU (-1) // as a number of workers: as many as this process may use processors
 
-// How to serve. Every zero is the default told; only `size` must be set.
+// How to serve. Every zero is the default told; only `size` must be set. A time may be BELL_NEVER.
 struct bell_server_options {
     size_t size;         // sizeof(struct bell_server_options); 0 is EINVAL
     const char *name;    // of the handler, for messages; default "handler"
@@ -135,14 +135,16 @@ struct bell_server_options {
     int callers_per_address_max; // at one time, of one IPv4 address or IPv6 /64; loopback and Unix
                                  // sockets are exempt; 0: a quarter of what callers_max is
     int backlog;                 // length of the queue of callers not accepted yet; 0: somaxconn
-    int64_t idle_timeout;        // ends a conversation in which nothing moved for so long; 0: never
-    int64_t total_timeout;       // ends a conversation that lasts so long; 0: never
-    uint64_t rate_min;   // ends one that moves fewer bytes per second, both ways together, over
-                         // its life less a grace of 10 s; 0: no such limit
-    int64_t grace;       // after bell_server_stop conversations may go on for so long; 0: 5 s
-    int64_t linger_time; // after a conversation we wait so long for the caller's end; 0: 2 s
-    size_t linger_bytes; // and throw away so many bytes of his; 0: 64 KiB
-    unsigned flags;      // BELL_STOP_ON_SIGNALS and so on
+    int64_t idle_timeout;  // ends a conversation in which nothing moved for so long while a task
+                           // waited for the caller; what the handler does else does not
+                           // count; 0: never
+    int64_t total_timeout; // ends a conversation that lasts so long; 0: never
+    uint64_t rate_min;     // ends one that moves fewer bytes per second, both ways together, over
+                           // its life less a grace of 10 s; 0: no such limit
+    int64_t grace;         // after bell_server_stop conversations may go on for so long; 0: 5 s
+    int64_t linger_time;   // after a conversation we wait so long for the caller's end; 0: 2 s
+    size_t linger_bytes;   // and throw away so many bytes of his; 0: 64 KiB
+    unsigned flags;        // BELL_STOP_ON_SIGNALS and so on
     void (*log)(const struct bell_event *event, void *log_arg); // told what happens; 0: nobody is.
         // May be called from any of the server's threads and processes.
     void *log_arg;

@@ -44,6 +44,20 @@ static int check_ranges(const struct bell_server_options *o)
     return 0;
 }
 
+// BELL_NEVER and the like: so long that it makes no difference, and any clock may be added.
+static int64_t within_an_age(int64_t duration)
+{
+    return duration < BELL_NEVER / 4 ? duration : BELL_NEVER / 4;
+}
+
+static void bound_times(struct bell_server_options *o)
+{
+    o->idle_timeout = within_an_age(o->idle_timeout);
+    o->total_timeout = within_an_age(o->total_timeout);
+    o->grace = within_an_age(o->grace);
+    o->linger_time = within_an_age(o->linger_time);
+}
+
 static int copy_options(struct bell_server *server, const struct bell_server_options *options)
 {
     static const struct bell_server_options none = {.size = sizeof none};
@@ -67,6 +81,7 @@ static int copy_options(struct bell_server *server, const struct bell_server_opt
         o->linger_time = 2 * BELL_SECOND;
     if (!o->linger_bytes)
         o->linger_bytes = (size_t)64 * 1024;
+    bound_times(o);
     return 0;
 }
 

@@ -110,10 +110,45 @@ static void two_servers_live_in_one_foreign_loop(void **state)
     step_to_the_end(servers[1]);
 }
 
+// ---- Times without end ------------------------------------------------------------------------
+
+static int sleep_and_answer(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    if (bell_sleep(50 * BELL_MS) < 0)
+        return -1;
+    bell_server_stop(bell_conn_server(conn));
+    if (bell_sleep(50 * BELL_MS) < 0)
+        return -1;
+    return bell_write(conn, "!", 1) == 1 ? 0 : -1;
+}
+
+static void a_time_may_be_never(void **state)
+{
+    (void)state;
+    const char *models[] = {"coroutines", "threads", "fork", "prefork"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        bell_server *server = listening_server(sleep_and_answer, (struct bell_server_options){
+                                                                     .model = models[i],
+                                                                     .workers = 1,
+                                                                     .idle_timeout = BELL_NEVER,
+                                                                     .total_timeout = BELL_NEVER,
+                                                                     .grace = BELL_NEVER,
+                                                                 });
+        int caller = call(server);
+        assert_int_equal(bell_server_run(server), 0);
+        char answer = 0;
+        assert_int_equal(read(caller, &answer, 1), 1);
+        assert_int_equal(close(caller), 0);
+        bell_server_close(server);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_servers_live_in_one_foreign_loop),
+        cmocka_unit_test(a_time_may_be_never),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }
