@@ -104,7 +104,8 @@ struct bell_event {
 
 // What to add up in bell_server_options.flags.
 enum {
-    BELL_STOP_ON_SIGNALS = 1 << 0, // SIGTERM and SIGINT stop the server; restored when it ends
+    BELL_STOP_ON_SIGNALS = 1 << 0, // SIGTERM and SIGINT stop the server; restored when the last
+                                   // server with it has ended
     BELL_SHARES_MEMORY = 1 << 1,   // handlers share memory: models with processes are refused
     BELL_NOT_THREAD_SAFE = 1 << 2, // handlers must be on one thread: models with threads refused
     BELL_WORKERS_ARE_PROCESSES = 1 << 3, // of coroutines; each may have its own descriptors' limit

@@ -8,7 +8,6 @@
 
 #include <doorbell.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -64,8 +63,7 @@ struct bell_server {
     int descriptors_max; // callers that one process has descriptors for
     bool running;
     bool backend_found;
-    struct shift *step_shift;        // of bell_server_step
-    struct sigaction old_signals[2]; // SIGTERM's and SIGINT's while it runs
+    struct shift *step_shift; // of bell_server_step
 
     pthread_mutex_t lock;
     int accepting; // guarded by lock: shifts of this process that have the listeners in use

@@ -193,11 +193,16 @@ static void limit_callers(struct bell_server *server)
 
 enum { SIGNALLED_MAX = 16 };
 
+static const int stop_signals[2] = {SIGTERM, SIGINT};
+
 static bell_server *_Atomic signalled[SIGNALLED_MAX];
+static pthread_mutex_t signals_lock = PTHREAD_MUTEX_INITIALIZER; // not for stop_on_signal
+static struct sigaction old_actions[2];                          // guarded by signals_lock
 
 static void stop_on_signal(int number)
 {
     (void)number;
+    int error = errno;
     // A child that was forked just now still has this handler. Ctrl-C goes to it as well, and must not
     // count as the second stop.
     int pid = kernel->getpid();
@@ -206,35 +211,64 @@ static void stop_on_signal(int number)
         if (server && server->owner_pid == pid)
             bell_server_stop(server);
     }
+    errno = error;
+}
+
+// Puts `now` in the place of `before`; false when there is none.
+static bool change_signalled(bell_server *before, bell_server *now)
+{
+    for (int i = 0; i < SIGNALLED_MAX; i++) {
+        bell_server *expected = before;
+        if (atomic_compare_exchange_strong(&signalled[i], &expected, now))
+            return true;
+    }
+    return false;
+}
+
+static bool is_anybody_signalled(void)
+{
+    for (int i = 0; i < SIGNALLED_MAX; i++)
+        if (signalled[i])
+            return true;
+    return false;
+}
+
+// What was there before is what was not ours: servers may end in any order.
+static void take_signals(void)
+{
+    struct sigaction action = {.sa_handler = stop_on_signal, .sa_flags = SA_RESTART};
+    for (int i = 0; i < 2; i++) {
+        struct sigaction old;
+        if (kernel->sigaction(stop_signals[i], &action, &old) == 0 &&
+            old.sa_handler != stop_on_signal)
+            old_actions[i] = old;
+    }
 }
 
 static int listen_to_signals(struct bell_server *server)
 {
     if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
         return 0;
-    int i = 0;
-    bell_server *none = NULL;
-    while (!atomic_compare_exchange_strong(&signalled[i], &none, server)) {
-        none = NULL;
-        if (++i == SIGNALLED_MAX)
-            return failure_say(-EBUSY, "more than %d servers with BELL_STOP_ON_SIGNALS",
-                               SIGNALLED_MAX);
-    }
-    struct sigaction action = {.sa_handler = stop_on_signal, .sa_flags = SA_RESTART};
-    (void)kernel->sigaction(SIGTERM, &action, &server->old_signals[0]);
-    (void)kernel->sigaction(SIGINT, &action, &server->old_signals[1]);
-    return 0;
+    (void)pthread_mutex_lock(&signals_lock);
+    bool listed = change_signalled(NULL, server);
+    if (listed)
+        take_signals();
+    (void)pthread_mutex_unlock(&signals_lock);
+    return listed ? 0
+                  : failure_say(-EBUSY, "more than %d servers with BELL_STOP_ON_SIGNALS",
+                                SIGNALLED_MAX);
 }
 
 static void restore_signals(struct bell_server *server)
 {
     if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
         return;
-    (void)kernel->sigaction(SIGTERM, &server->old_signals[0], NULL);
-    (void)kernel->sigaction(SIGINT, &server->old_signals[1], NULL);
-    for (int i = 0; i < SIGNALLED_MAX; i++)
-        if (signalled[i] == server)
-            signalled[i] = NULL;
+    (void)pthread_mutex_lock(&signals_lock);
+    // Before the server goes: a signal that comes now is for those that are left.
+    bool last = change_signalled(server, NULL) && !is_anybody_signalled();
+    for (int i = 0; last && i < 2; i++)
+        (void)kernel->sigaction(stop_signals[i], &old_actions[i], NULL);
+    (void)pthread_mutex_unlock(&signals_lock);
 }
 
 // ---- Opening and closing ----------------------------------------------------------------------

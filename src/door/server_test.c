@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -144,11 +143,50 @@ static void a_time_may_be_never(void **state)
     }
 }
 
+// ---- Signals ----------------------------------------------------------------------------------
+
+static void somebody_elses(int number)
+{
+    (void)number;
+}
+
+static void (*handler_of(int number))(int)
+{
+    struct sigaction action;
+    assert_int_equal(sigaction(number, NULL, &action), 0);
+    return action.sa_handler;
+}
+
+static void signals_are_restored_in_whatever_order_servers_end(void **state)
+{
+    (void)state;
+    (void)signal(SIGTERM, somebody_elses);
+    (void)signal(SIGINT, SIG_IGN);
+    bell_server *servers[2];
+    for (int i = 0; i < 2; i++) {
+        servers[i] = listening_server(echo, (struct bell_server_options){
+                                                .model = "iterative",
+                                                .flags = BELL_STOP_ON_SIGNALS,
+                                            });
+        assert_true(bell_server_fd(servers[i]) >= 0);
+    }
+    bell_server_close(servers[0]);
+    assert_true(handler_of(SIGTERM) != somebody_elses);
+    assert_int_equal(raise(SIGTERM), 0);
+    assert_true(ledger_is_stopped(servers[1]->ledger));
+    bell_server_close(servers[1]);
+    assert_true(handler_of(SIGTERM) == somebody_elses);
+    assert_true(handler_of(SIGINT) == SIG_IGN);
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_servers_live_in_one_foreign_loop),
         cmocka_unit_test(a_time_may_be_never),
+        cmocka_unit_test(signals_are_restored_in_whatever_order_servers_end),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }
