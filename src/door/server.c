@@ -199,6 +199,8 @@ static bell_server *_Atomic signalled[SIGNALLED_MAX];
 static pthread_mutex_t signals_lock = PTHREAD_MUTEX_INITIALIZER; // not for stop_on_signal
 static struct sigaction old_actions[2];                          // guarded by signals_lock
 
+// Ctrl-C goes to the whole group of processes, and may find one that has just been forked: stopping is
+// the parent's affair, and a second stop would cut.
 static void stop_on_signal(int number)
 {
     (void)number;
@@ -231,6 +233,13 @@ static bool is_anybody_signalled(void)
         if (signalled[i])
             return true;
     return false;
+}
+
+// In a new process, whose servers are its own.
+static void forget_signalled(void)
+{
+    for (int i = 0; i < SIGNALLED_MAX; i++)
+        signalled[i] = NULL;
 }
 
 // What was there before is what was not ours: servers may end in any order.
@@ -418,8 +427,7 @@ static void ignore_signal(int number)
     (void)number;
 }
 
-// Ctrl-C goes to every process of the group, but stopping is the parent's affair. Not SIG_IGN: a
-// program that a handler executes would inherit that.
+// Not SIG_IGN: a program that a handler executes would inherit that.
 static void leave_signals_to_parent(void)
 {
     struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
@@ -431,6 +439,7 @@ static void enter_process(struct crew *crew, int worker)
 {
     struct bell_server *server = server_of(crew);
     helpers_after_fork();
+    forget_signalled();
     if (server->options.flags & BELL_STOP_ON_SIGNALS)
         leave_signals_to_parent();
     if (worker < 0)

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "door/door.h"
+#include "kernel/kernel.h"
 
 #define PATIENCE (5 * BELL_SECOND)
 
@@ -181,12 +182,42 @@ static void signals_are_restored_in_whatever_order_servers_end(void **state)
     (void)signal(SIGINT, SIG_DFL);
 }
 
+// Ctrl-C goes to the whole group, and may find a process that has only just begun.
+static int fork_into_a_signal(void)
+{
+    int pid = kernel_real.fork();
+    if (pid == 0)
+        (void)raise(SIGINT);
+    return pid;
+}
+
+static void a_signal_to_a_new_process_is_no_stop_of_the_server(void **state)
+{
+    (void)state;
+    struct kernel_ops table = kernel_real;
+    table.fork = fork_into_a_signal;
+    kernel = &table;
+    bell_server *servers[2] = {listening_server(echo, (struct bell_server_options){
+                                                          .model = "fork",
+                                                          .flags = BELL_STOP_ON_SIGNALS,
+                                                      })};
+    assert_true(bell_server_fd(servers[0]) >= 0);
+    int caller = call(servers[0]);
+    exchange(servers, caller, 'x');
+    assert_false(ledger_is_stopped(servers[0]->ledger));
+    assert_int_equal(shutdown(caller, SHUT_RDWR), 0); // its process has a copy
+    assert_int_equal(close(caller), 0);
+    step_to_the_end(servers[0]);
+    kernel = &kernel_real;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_servers_live_in_one_foreign_loop),
         cmocka_unit_test(a_time_may_be_never),
         cmocka_unit_test(signals_are_restored_in_whatever_order_servers_end),
+        cmocka_unit_test(a_signal_to_a_new_process_is_no_stop_of_the_server),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }
