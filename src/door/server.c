@@ -16,12 +16,14 @@
 // Descriptors that a process keeps for what is not a caller: files of the handlers, the loops'.
 enum { DESCRIPTORS_RESERVED = 96 };
 
+static bool end_helpers(struct crew *crew);
 static void enter_process(struct crew *crew, int worker);
 static void stop_listening(struct crew *crew);
 static void worker_lost(struct crew *crew, int worker, int status, int64_t delay);
 
 static const struct crew_ops crew_ops = {
     .work = shift_work,
+    .end_helpers = end_helpers,
     .enter_process = enter_process,
     .serve_alone = visit_serve_alone,
     .over = shift_over,
@@ -433,6 +435,12 @@ static void leave_signals_to_parent(void)
     struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
     (void)kernel->sigaction(SIGTERM, &action, NULL);
     (void)kernel->sigaction(SIGINT, &action, NULL);
+}
+
+static bool end_helpers(struct crew *crew)
+{
+    (void)crew;
+    return helpers_end_idle();
 }
 
 static void enter_process(struct crew *crew, int worker)

@@ -53,6 +53,14 @@ static int call(const bell_server *server)
     return fd;
 }
 
+// One that only listens: a server need not wait for the end of his stream.
+static int call_and_listen(const bell_server *server)
+{
+    int fd = call(server);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    return fd;
+}
+
 // ---- In a foreign loop ------------------------------------------------------------------------
 
 static bool has_come(int fd, int wait_ms)
@@ -135,7 +143,7 @@ static void a_time_may_be_never(void **state)
                                                                      .total_timeout = BELL_NEVER,
                                                                      .grace = BELL_NEVER,
                                                                  });
-        int caller = call(server);
+        int caller = call_and_listen(server);
         assert_int_equal(bell_server_run(server), 0);
         char answer = 0;
         assert_int_equal(read(caller, &answer, 1), 1);
@@ -211,6 +219,60 @@ static void a_signal_to_a_new_process_is_no_stop_of_the_server(void **state)
     kernel = &kernel_real;
 }
 
+// ---- Helper threads ---------------------------------------------------------------------------
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int be_long(void *arg)
+{
+    (void)arg;
+    return usleep(200000);
+}
+
+static int block_long(void *arg)
+{
+    (void)arg;
+    return bell_block(be_long, NULL, NULL);
+}
+
+static void leave_a_thread_idle(void)
+{
+    assert_int_equal(bell_block(do_nothing, NULL, NULL), 0);
+}
+
+static void leave_a_thread_busy(void)
+{
+    bell_group *group = bell_group_open();
+    assert_int_equal(bell_go(group, block_long, NULL), 0);
+    (void)bell_sleep(BELL_MS);
+    bell_group_close(group);
+}
+
+static void helper_threads_do_not_keep_a_server_from_forking(void **state)
+{
+    (void)state;
+    const char *models[] = {"fork", "prefork", "prefork"};
+    void (*before[])(void) = {leave_a_thread_idle, leave_a_thread_idle, leave_a_thread_busy};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        struct bell_server_options options = {.model = models[i], .workers = 2};
+        bell_server *server = listening_server(sleep_and_answer, options);
+        int caller = call_and_listen(server);
+        before[i]();
+        assert_int_equal(bell_server_run(server), 0);
+        char answer = 0;
+        assert_int_equal(read(caller, &answer, 1), 1);
+        assert_int_equal(close(caller), 0);
+        struct bell_counts counts;
+        bell_server_counts(server, &counts);
+        assert_int_equal(counts.accept_errors, 0);
+        bell_server_close(server);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +280,7 @@ int main(void)
         cmocka_unit_test(a_time_may_be_never),
         cmocka_unit_test(signals_are_restored_in_whatever_order_servers_end),
         cmocka_unit_test(a_signal_to_a_new_process_is_no_stop_of_the_server),
+        cmocka_unit_test(helper_threads_do_not_keep_a_server_from_forking),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }

@@ -29,6 +29,10 @@ struct crew_ops {
     // have been served. 0 or a negative errno.
     int (*work)(struct crew *self, int worker);
 
+    // fork found more than one thread: ends those of the library's own that have no work. True when
+    // some of the threads were the library's own: they will not be there for ever.
+    bool (*end_helpers)(struct crew *self);
+
     // The first thing in a forked process, after its stacks and loops are its own: lets go of what
     // is the parent's. `worker` is -1 in a process that serves one caller.
     void (*enter_process)(struct crew *self, int worker);

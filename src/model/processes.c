@@ -15,6 +15,23 @@
 // ends before it works is a zombie until then.
 #define WATCH_RETRY ((int64_t)10000000)
 
+// A thread that was told to end is gone after some microseconds; there is no event of that.
+#define FORK_RETRY ((int64_t)1000000)
+enum { FORK_TRIES = 5 };
+
+// Threads of the library's own are no reason not to fork.
+static int fork_process(struct crew *crew)
+{
+    int pid = kernel->fork();
+    if (pid != -EBUSY || !crew->ops->end_helpers(crew))
+        return pid;
+    for (int tries = 0; pid == -EBUSY && tries < FORK_TRIES; tries++) {
+        (void)kernel->ppoll(NULL, 0, kernel->now() + FORK_RETRY);
+        pid = kernel->fork();
+    }
+    return pid;
+}
+
 // ---- A process for each caller ----------------------------------------------------------------
 
 struct child {
@@ -113,7 +130,7 @@ int model_launch_process(struct crew *crew, struct caller *caller)
     if (!child)
         return -ENOMEM;
     child->caller = caller;
-    int pid = kernel->fork();
+    int pid = fork_process(crew);
     if (pid == 0)
         be_caller_process(crew, caller);
     if (pid < 0) {
@@ -241,7 +258,7 @@ _Noreturn static void be_worker_process(struct worker *worker)
 // Makes the process and begins to watch it. Returns 0 or a negative errno, and then there is none.
 static int fork_worker(struct worker *worker)
 {
-    int pid = kernel->fork();
+    int pid = fork_process(worker->supervisor->crew);
     if (pid == 0)
         be_worker_process(worker);
     if (pid < 0)
@@ -264,16 +281,20 @@ static int fork_worker(struct worker *worker)
     return 0;
 }
 
-static void start_worker(struct worker *worker)
+static void start_later(struct worker *worker, int rc)
 {
-    int rc = fork_worker(worker);
-    if (rc == 0)
-        return;
     struct supervisor *supervisor = worker->supervisor;
     int64_t delay = KILL_DELAY;
     supervisor->crew->ops->worker_lost(supervisor->crew, worker->number, rc, delay);
     worker->restart.at = kernel->now() + delay;
     timers_add(&supervisor->loop.timers, &worker->restart);
+}
+
+static void start_worker(struct worker *worker)
+{
+    int rc = fork_worker(worker);
+    if (rc < 0)
+        start_later(worker, rc);
 }
 
 static void restart_worker(struct timer *timer)
@@ -348,16 +369,16 @@ static int supervise(struct supervisor *supervisor)
         worker->supervisor = supervisor;
         worker->number = i;
         worker->restart.expired = restart_worker;
-        if (i > 0) {
-            start_worker(worker);
-            continue;
-        }
         int rc = fork_worker(worker);
-        if (rc < 0) {
-            supervisor->problem = rc; // EBUSY: no process can be made here, and none ever will
+        if (rc == 0)
+            continue;
+        bool for_ever = rc != -EBUSY || !supervisor->crew->ops->end_helpers(supervisor->crew);
+        if (i == 0 && for_ever) {
+            supervisor->problem = rc; // no process can be made here, and none ever will
             supervisor->stopping = true;
             break;
         }
+        start_later(worker, rc);
     }
     while (!supervisor->stopping || supervisor->alive)
         task_pause(supervisor->waiter);

@@ -26,6 +26,7 @@ struct pool {
     int threads_max;
     int threads;       // guarded by lock, as is everything below and the waiters of all jobs
     int idle;          // that wait for `more`, or were told and have not looked yet
+    int leaving;       // how many idle ones are to end
     struct list queue; // jobs that no thread has begun, in the order in which they came
     int queued;
 };
@@ -71,13 +72,15 @@ static struct job *next_job(struct pool *pool)
     int64_t until = kernel->now() + IDLE_TIME;
     struct timespec deadline = {until / BELL_SECOND, until % BELL_SECOND};
     int rc = 0;
-    while (rc == 0 && list_is_empty(&pool->queue)) {
+    while (rc == 0 && list_is_empty(&pool->queue) && !pool->leaving) {
         pool->idle++;
         rc = pthread_cond_clockwait(&pool->more, &pool->lock, CLOCK_MONOTONIC, &deadline);
         pool->idle--;
     }
-    if (list_is_empty(&pool->queue))
+    if (list_is_empty(&pool->queue)) {
+        pool->leaving -= pool->leaving > 0;
         return NULL;
+    }
     struct job *job = LIST_ENTRY(pool->queue.next, struct job, node);
     remove_job(pool, job);
     return job;
@@ -186,13 +189,28 @@ int helpers_run(enum helper_pool number, struct job *job, int64_t deadline)
     return rc < 0 ? let_go(pool, job, &waiter, rc) : 0;
 }
 
+bool helpers_end_idle(void)
+{
+    bool any = false;
+    for (int i = 0; i < HELPER_POOLS; i++) {
+        struct pool *pool = &pools[i];
+        (void)pthread_mutex_lock(&pool->lock);
+        any |= pool->threads > 0;
+        pool->leaving = pool->idle;
+        for (int k = 0; k < pool->idle; k++)
+            (void)pthread_cond_signal(&pool->more);
+        (void)pthread_mutex_unlock(&pool->lock);
+    }
+    return any;
+}
+
 void helpers_after_fork(void)
 {
     for (int i = 0; i < HELPER_POOLS; i++) {
         struct pool *pool = &pools[i];
         (void)pthread_mutex_init(&pool->lock, NULL);
         (void)pthread_cond_init(&pool->more, NULL);
-        pool->threads = pool->idle = pool->queued = 0;
+        pool->threads = pool->idle = pool->leaving = pool->queued = 0;
         list_init(&pool->queue); // whoever waits for these is in the parent
     }
 }

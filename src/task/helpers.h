@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -27,6 +28,10 @@ struct job {
 //   -ETIMEDOUT, -ECANCELED   the task cannot wait longer
 //   -EAGAIN                  no thread could be made, and there is none
 int helpers_run(enum helper_pool number, struct job *job, int64_t deadline);
+
+// A process with threads cannot fork: ends those that have no work. True when there are any; the ones
+// without work are gone in a moment.
+bool helpers_end_idle(void);
 
 // In the child of a fork: the threads are not there.
 void helpers_after_fork(void);
