@@ -77,7 +77,7 @@ BELL_API int64_t bell_in(int64_t duration);
 // arg      what was given to bell_serve
 // returns  0 to end the conversation politely (all that was written arrives, then the end of the
 //          stream); anything else to end it by a reset, so that a reply that broke off never looks
-//          like a whole one
+//          like a whole one (a Unix socket has no reset: there the stream just ends)
 //
 // It runs on a stack of 64 KiB. Its own tasks (bell_go) have ended before its connection closes.
 typedef int bell_handler(bell_conn *conn, void *arg);
@@ -194,7 +194,7 @@ BELL_API int bell_server_listen(bell_server *server, const char *address);
 
 // The address of the listening socket number `index`, with its real port: "tcp:127.0.0.1:40017".
 //
-// returns  text that lives as long as the server; NULL past the last one
+// returns  text that lives as long as the server; NULL past the last one, and for NULL
 // waits    no
 BELL_API const char *bell_server_address(const bell_server *server, int index);
 
@@ -205,7 +205,7 @@ BELL_API const char *bell_server_address(const bell_server *server, int index);
 BELL_API int bell_server_run(bell_server *server);
 
 // Stops a server: it accepts what waits in its queue now and nobody any more, and conversations
-// may end within the grace time. The second call ends them at once.
+// may end within the grace time. The second call ends them at once. Takes NULL.
 //
 // waits    no
 // threads  any, and signal handlers
@@ -248,13 +248,15 @@ struct bell_counts {
     uint64_t bytes_in, bytes_out; // of conversations that are over
 };
 
+// All are 0 for NULL.
+//
 // waits    no
 // threads  any
 BELL_API void bell_server_counts(const bell_server *server, struct bell_counts *ret_counts);
 
 // The model and the backend that were chosen, and why: "coroutines on epoll, 1 worker (defaults)".
 //
-// returns  text that lives as long as the server
+// returns  text that lives as long as the server; "" for NULL
 // waits    no
 BELL_API const char *bell_server_choice(const bell_server *server);
 
@@ -417,12 +419,13 @@ BELL_API int bell_shutdown(bell_conn *conn, int how);
 // waits    yes, for a connection of our own
 BELL_API int bell_close(bell_conn *conn);
 
-// Ends the connection by a reset, now; frees as bell_close. Takes NULL.
+// Ends the connection by a reset, now; frees as bell_close. A Unix socket has no reset: its other end
+// reads what was written and then the end, unless bytes of his were not read. Takes NULL.
 //
 // waits    no
 BELL_API void bell_abort(bell_conn *conn);
 
-// Makes every call on the connection, the ones that wait too, fail with ECANCELED.
+// Makes every call on the connection, the ones that wait too, fail with ECANCELED. Takes NULL.
 //
 // waits    no
 // threads  any, as long as the connection is there: its handler has not returned, nobody frees it
@@ -435,7 +438,8 @@ BELL_API void bell_cancel(bell_conn *conn);
 // waits    no
 BELL_API int bell_deadline(bell_conn *conn, int64_t deadline);
 
-// Copies between two connections, both ways, until both have ended; passes each end on.
+// Copies between two connections, both ways, until both have ended; passes each end on. The earlier
+// of their two deadlines is that of both.
 //
 // ret_bytes  NULL, or gets the bytes copied: [0] from a to b, [1] from b to a
 // returns    0, or -1: what ended it; both are to be aborted then
@@ -444,21 +448,21 @@ BELL_API int bell_relay(bell_conn *a, bell_conn *b, uint64_t ret_bytes[2]);
 
 // Who is at the other end, and which address is ours: "tcp:127.0.0.1:51213", "unix:/tmp/x.sock".
 //
-// returns  text that lives as long as the connection
+// returns  text that lives as long as the connection; "no connection" for NULL
 // waits    no
 BELL_API const char *bell_peer(bell_conn *conn);
 BELL_API const char *bell_local(bell_conn *conn);
 
 // The server whose handler has this connection.
 //
-// returns  a server; NULL for a connection of our own
+// returns  a server; NULL for a connection of our own, and for NULL
 // waits    no
 BELL_API bell_server *bell_conn_server(bell_conn *conn);
 
 // The descriptor, for getsockopt(2), setsockopt(2) and the like. It is non-blocking and stays the
 // connection's. Bytes that have arrived may lie in the connection already.
 //
-// returns  a descriptor, or -1 EBADF
+// returns  a descriptor, or -1 EBADF: it is closed, or NULL
 // waits    no
 BELL_API int bell_fd(bell_conn *conn);
 
@@ -471,7 +475,9 @@ BELL_API int bell_fd(bell_conn *conn);
 // returns     a descriptor
 //             -1 ENOBUFS  more than size bytes are unread (*ret_unread says how many); nothing was
 //                         changed
-//             -1 EBADF
+//             -1 EBUSY    a task reads or writes on it
+//             -1 ENOMEM   no room for what has arrived; nothing was lost
+//             -1 EBADF    it is closed, or NULL
 // waits       no
 BELL_API int bell_detach(bell_conn *conn, void *unread, size_t size, size_t *ret_unread);
 
@@ -505,7 +511,7 @@ BELL_API int bell_go(bell_group *group, int (*run)(void *arg), void *arg);
 // waits     yes
 BELL_API int bell_group_wait(bell_group *group, int64_t deadline);
 
-// Makes every waiting call of the group's tasks fail with ECANCELED, the present ones too.
+// Makes every waiting call of the group's tasks fail with ECANCELED, the present ones too. Takes NULL.
 //
 // waits    no
 BELL_API void bell_group_cancel(bell_group *group);
@@ -567,7 +573,7 @@ BELL_API int bell_channel_send(bell_channel *channel, void *pointer, int64_t dea
 // threads  any
 BELL_API int bell_channel_receive(bell_channel *channel, void **ret_pointer, int64_t deadline);
 
-// Ends a channel: nothing can be sent any more; what is in it can be received.
+// Ends a channel: nothing can be sent any more; what is in it can be received. Takes NULL.
 //
 // waits    no
 // threads  any

@@ -300,7 +300,7 @@ static void cancel_posted(struct post *post)
 void bell_cancel(bell_conn *conn)
 {
     int none = CONN_NOT_CANCELLED;
-    if (!atomic_compare_exchange_strong(&conn->cancel, &none, CONN_CANCEL_POSTED))
+    if (!conn || !atomic_compare_exchange_strong(&conn->cancel, &none, CONN_CANCEL_POSTED))
         return;
     // No call begins any more. Who was faster has made his home known before he looked.
     struct loop *home = atomic_load(&conn->home);
@@ -350,6 +350,8 @@ static char *ask_text(int fd, ask_name *ask)
 
 const char *bell_peer(bell_conn *conn)
 {
+    if (!conn)
+        return "no connection";
     if (!conn->peer_text && conn->peer_size)
         conn->peer_text = text_of(&conn->peer.any, conn->peer_size);
     if (!conn->peer_text)
@@ -359,6 +361,8 @@ const char *bell_peer(bell_conn *conn)
 
 const char *bell_local(bell_conn *conn)
 {
+    if (!conn)
+        return "no connection";
     if (!conn->local_text)
         conn->local_text = ask_text(conn->endpoint.fd, kernel->getsockname);
     return conn->local_text ? conn->local_text : "a connection that has ended";
@@ -366,7 +370,7 @@ const char *bell_local(bell_conn *conn)
 
 bell_server *bell_conn_server(bell_conn *conn)
 {
-    return conn->server;
+    return conn ? conn->server : NULL;
 }
 
 // ---- The descriptor ---------------------------------------------------------------------------
@@ -378,7 +382,7 @@ static bool is_in_use(const bell_conn *conn)
 
 static bool is_open(const bell_conn *conn)
 {
-    return conn->endpoint.fd >= 0 && !conn->ending;
+    return conn && conn->endpoint.fd >= 0 && !conn->ending;
 }
 
 int bell_fd(bell_conn *conn)

@@ -591,6 +591,9 @@ int bell_server_step(bell_server *server)
 
 void bell_server_counts(const bell_server *server, struct bell_counts *ret_counts)
 {
+    *ret_counts = (struct bell_counts){0};
+    if (!server)
+        return;
     const struct ledger *ledger = server->ledger;
     *ret_counts = (struct bell_counts){
         .accepted = ledger_read(ledger, LEDGER_ACCEPTED),

@@ -273,6 +273,29 @@ static void helper_threads_do_not_keep_a_server_from_forking(void **state)
     }
 }
 
+// ---- NULL -------------------------------------------------------------------------------------
+
+static void small_calls_take_null(void **state)
+{
+    (void)state;
+    struct bell_counts counts = {.accepted = 1};
+    bell_server_counts(NULL, &counts);
+    assert_int_equal(counts.accepted, 0);
+    assert_null(bell_server_address(NULL, 0));
+    assert_string_equal(bell_server_choice(NULL), "");
+    bell_server_stop(NULL);
+    assert_string_equal(bell_peer(NULL), "no connection");
+    assert_string_equal(bell_local(NULL), "no connection");
+    assert_null(bell_conn_server(NULL));
+    assert_int_equal(bell_fd(NULL), -1);
+    assert_int_equal(errno, EBADF);
+    assert_int_equal(bell_detach(NULL, NULL, 0, NULL), -1);
+    assert_int_equal(errno, EBADF);
+    bell_cancel(NULL);
+    bell_group_cancel(NULL);
+    bell_channel_end(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +304,7 @@ int main(void)
         cmocka_unit_test(signals_are_restored_in_whatever_order_servers_end),
         cmocka_unit_test(a_signal_to_a_new_process_is_no_stop_of_the_server),
         cmocka_unit_test(helper_threads_do_not_keep_a_server_from_forking),
+        cmocka_unit_test(small_calls_take_null),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }

@@ -226,6 +226,8 @@ int bell_channel_receive(bell_channel *channel, void **ret_pointer, int64_t dead
 
 void bell_channel_end(bell_channel *channel)
 {
+    if (!channel)
+        return;
     (void)pthread_mutex_lock(&channel->lock);
     channel->ended = true;
     struct party *party;

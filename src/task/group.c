@@ -157,6 +157,8 @@ int bell_group_wait(bell_group *group, int64_t deadline)
 
 void bell_group_cancel(bell_group *group)
 {
+    if (!group)
+        return;
     group->cancelled = true;
     struct list *node;
     for (node = group->tasks.next; node != &group->tasks; node = node->next)
