@@ -14,7 +14,7 @@
 static int echo(bell_conn *conn, void *arg)
 {
     (void)arg;
-    char text[1024];
+    char text[1500]; // a packet's worth; 16 messages at once do not fill it
     ssize_t n;
     while ((n = bell_read(conn, text, sizeof text)) > 0)
         if (bell_write(conn, text, (size_t)n) < 0)

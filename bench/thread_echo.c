@@ -11,7 +11,7 @@
 static void *echo(void *arg)
 {
     int fd = (int)(intptr_t)arg;
-    char buffer[1024];
+    char buffer[1500];
     ssize_t n;
     while ((n = read(fd, buffer, sizeof buffer)) > 0) {
         ssize_t sent = 0;

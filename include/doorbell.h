@@ -211,9 +211,10 @@ BELL_API int bell_server_run(bell_server *server);
 // threads  any, and signal handlers
 BELL_API void bell_server_stop(bell_server *server);
 
-// Frees a server that does not run, and closes its listeners. Takes NULL.
+// Frees a server that does not run, and closes its listeners. One that is stepped is stopped as by two
+// calls of bell_server_stop. Takes NULL.
 //
-// waits    no
+// waits    no, but for the handlers of a stepped server to return
 BELL_API void bell_server_close(bell_server *server);
 
 // For programs with an event loop of their own, in place of bell_server_run: watch this descriptor

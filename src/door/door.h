@@ -28,7 +28,7 @@ struct listener {
     uint64_t file_id[2]; // device and inode of the socket file
     bool inherited;      // fd:N: others may have it, too; it is never shut down
     bool is_tcp;
-    char path[108];      // of the socket file, "" for others
+    char path[108]; // of the socket file, "" for others
     char text[LISTENER_TEXT_SIZE];
 };
 
@@ -140,6 +140,7 @@ int shift_open(struct bell_server *server, int worker, struct shift **ret_shift)
 bool shift_has_ended(const struct shift *shift);
 int shift_descriptor(struct shift *shift);
 void shift_step(struct shift *shift);
+void shift_run(struct shift *shift); // to its end
 void shift_close(struct shift *shift);
 
 // A watch on the crew's stop and cut for a loop that has one visit only; see visit.c.

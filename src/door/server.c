@@ -207,8 +207,6 @@ static void stop_on_signal(int number)
 {
     (void)number;
     int error = errno;
-    // A child that was forked just now still has this handler. Ctrl-C goes to it as well, and must not
-    // count as the second stop.
     int pid = kernel->getpid();
     for (int i = 0; i < SIGNALLED_MAX; i++) {
         bell_server *server = signalled[i];
@@ -346,15 +344,23 @@ static void close_listeners(struct bell_server *server)
     (void)pthread_mutex_unlock(&server->lock);
 }
 
+// A program leaves its own loop while the server has callers: they are cut.
+static void end_steps(bell_server *server)
+{
+    bell_server_stop(server);
+    bell_server_stop(server);
+    shift_enter(server->step_shift);
+    shift_run(server->step_shift);
+    shift_close(server->step_shift);
+    restore_signals(server);
+}
+
 void bell_server_close(bell_server *server)
 {
     if (!server)
         return;
-    if (server->step_shift) {
-        shift_enter(server->step_shift);
-        shift_close(server->step_shift);
-        restore_signals(server);
-    }
+    if (server->step_shift)
+        end_steps(server);
     close_listeners(server);
     while (server->listeners) {
         struct listener *listener = server->listeners;

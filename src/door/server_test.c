@@ -118,6 +118,24 @@ static void two_servers_live_in_one_foreign_loop(void **state)
     step_to_the_end(servers[1]);
 }
 
+static void a_stepped_server_may_be_closed_with_its_callers(void **state)
+{
+    (void)state;
+    const char *models[] = {"iterative", "coroutines", "threads", "fork"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        bell_server *server =
+            listening_server(echo, (struct bell_server_options){.model = models[i]});
+        assert_true(bell_server_fd(server) >= 0);
+        int caller = call(server);
+        exchange((bell_server *[2]){server, NULL}, caller, 'a');
+        bell_server_close(server);
+        char more;
+        assert_int_equal(read(caller, &more, 1), -1);
+        assert_int_equal(errno, ECONNRESET);
+        assert_int_equal(close(caller), 0);
+    }
+}
+
 // ---- Times without end ------------------------------------------------------------------------
 
 static int sleep_and_answer(bell_conn *conn, void *arg)
@@ -300,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_servers_live_in_one_foreign_loop),
+        cmocka_unit_test(a_stepped_server_may_be_closed_with_its_callers),
         cmocka_unit_test(a_time_may_be_never),
         cmocka_unit_test(signals_are_restored_in_whatever_order_servers_end),
         cmocka_unit_test(a_signal_to_a_new_process_is_no_stop_of_the_server),

@@ -572,12 +572,8 @@ void shift_close(struct shift *shift)
     kernel->release(shift);
 }
 
-int shift_work(struct crew *crew, int worker)
+void shift_run(struct shift *shift)
 {
-    struct shift *shift = NULL;
-    int rc = shift_open(server_of(crew), worker, &shift);
-    if (rc < 0)
-        return rc;
     while (!shift_has_ended(shift)) {
         if (shift->state == SHIFT_OPEN || shift->callers || has_doors(shift)) {
             task_pause(&shift->loop.root);
@@ -586,6 +582,15 @@ int shift_work(struct crew *crew, int worker)
         closing_wait(&shift->loop);    // or until the grace time ends it
         task_yield(&shift->loop.root); // the task of the last visit has still to return
     }
+}
+
+int shift_work(struct crew *crew, int worker)
+{
+    struct shift *shift = NULL;
+    int rc = shift_open(server_of(crew), worker, &shift);
+    if (rc < 0)
+        return rc;
+    shift_run(shift);
     shift_close(shift);
     return 0;
 }

@@ -50,21 +50,7 @@ const struct backend_ops *backend_find(const char *name);
 
 static inline enum wait_side wait_side_of(const struct wait_call *call)
 {
-    switch (call->kind) {
-    case WAIT_ACCEPT:
-    case WAIT_RECV:
-    case WAIT_RECV_LENT:
-    case WAIT_READABLE:
-    case WAIT_WAKE:
-        return WAIT_IN;
-    case WAIT_CONNECT:
-    case WAIT_SEND:
-    case WAIT_SENDMSG:
-    case WAIT_SENDFILE:
-    case WAIT_WRITABLE:
-        return WAIT_OUT;
-    }
-    return WAIT_IN;
+    return call->kind >= WAIT_WRITABLE ? WAIT_OUT : WAIT_IN;
 }
 
 // For completion backends: these bytes arrived before anyone asked. At most 64 KiB of them may lie

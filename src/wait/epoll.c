@@ -27,7 +27,8 @@ enum { EVENTS_MAX = 256, UNCLAIMED_MAX = 4 };
 
 struct epoll {
     int fd;
-    int timer_fd;            // for foreign loops; -1 until asked for
+    int timer_fd;            // for foreign loops, as is the next; -1 until asked for
+    int outer_fd;            // an epoll instance with just this one, since `fd` may change
     unsigned stale_polls;    // polls in a row that found a stale event
     struct endpoint **slots; // NULL: free
     uint32_t slot_count;
@@ -46,7 +47,7 @@ static int epoll_open(struct loop *loop)
     struct epoll *epoll = kernel->allocate(sizeof *epoll);
     if (!epoll)
         return -ENOMEM;
-    epoll->timer_fd = -1;
+    epoll->timer_fd = epoll->outer_fd = -1;
     epoll->fd = kernel->epoll_create();
     int rc = epoll->fd;
     if (rc < 0)
@@ -71,6 +72,8 @@ static void epoll_close(struct loop *loop, bool abandon)
     (void)kernel->close(epoll->fd);
     if (epoll->timer_fd >= 0)
         (void)kernel->close(epoll->timer_fd);
+    if (epoll->outer_fd >= 0)
+        (void)kernel->close(epoll->outer_fd);
     kernel->release(epoll->slots);
     kernel->release(epoll);
 }
@@ -250,10 +253,18 @@ static void renew(struct loop *loop, struct epoll *epoll)
     if (fd < 0)
         return;
     int rc = copy_registrations(loop, epoll, fd);
-    (void)kernel->close(rc < 0 ? fd : epoll->fd);
-    if (rc == 0)
-        epoll->fd = fd;
+    if (rc == 0 && epoll->outer_fd >= 0)
+        rc = add_mark(epoll->outer_fd, fd, 0);
     end_lost(epoll);
+    if (rc < 0) {
+        (void)kernel->close(fd);
+        return;
+    }
+    struct epoll_event none = {0};
+    if (epoll->outer_fd >= 0) // a copy of it in another process would keep it there
+        (void)kernel->epoll_ctl(epoll->outer_fd, EPOLL_CTL_DEL, epoll->fd, &none);
+    (void)kernel->close(epoll->fd);
+    epoll->fd = fd;
 }
 
 static void dispatch(struct loop *loop, struct epoll *epoll, const struct epoll_event *event,
@@ -318,21 +329,42 @@ static void epoll_poll(struct loop *loop, int64_t deadline)
         renew(loop, epoll);
 }
 
+static int open_outer(struct epoll *epoll)
+{
+    int fd = kernel->epoll_create();
+    if (fd < 0)
+        return fd;
+    int rc = add_mark(fd, epoll->fd, 0);
+    if (rc < 0)
+        (void)kernel->close(fd);
+    else
+        epoll->outer_fd = fd;
+    return rc;
+}
+
+static int open_timer(struct epoll *epoll)
+{
+    int fd = kernel->timerfd();
+    if (fd < 0)
+        return fd;
+    int rc = add_mark(epoll->fd, fd, TIMER_MARK);
+    if (rc < 0)
+        (void)kernel->close(fd);
+    else
+        epoll->timer_fd = fd;
+    return rc;
+}
+
 static int epoll_descriptor(struct loop *loop)
 {
     struct epoll *epoll = loop->private;
-    if (epoll->timer_fd < 0) {
-        int fd = kernel->timerfd();
-        if (fd < 0)
-            return fd;
-        epoll->timer_fd = fd;
-        int rc = add_mark(epoll->fd, fd, TIMER_MARK);
-        if (rc < 0)
-            return rc;
-    }
-    int rc =
-        kernel->timerfd_set(epoll->timer_fd, loop->ready_count ? 0 : timers_next(&loop->timers));
-    return rc < 0 ? rc : epoll->fd;
+    int rc = epoll->timer_fd < 0 ? open_timer(epoll) : 0;
+    if (rc == 0 && epoll->outer_fd < 0)
+        rc = open_outer(epoll);
+    if (rc == 0)
+        rc = kernel->timerfd_set(epoll->timer_fd,
+                                 loop->ready_count ? 0 : timers_next(&loop->timers));
+    return rc < 0 ? rc : epoll->outer_fd;
 }
 
 const struct backend_ops backend_epoll = {

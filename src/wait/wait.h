@@ -179,16 +179,18 @@ void wait_cancel_endpoint(struct endpoint *endpoint, int why);
 #define WAIT_NOT ((int64_t)0)
 
 enum wait_kind {
+    // Of the side WAIT_IN:
+    WAIT_WAKE,      // no endpoint: ends by wait_complete, deadline or cancelling
+    WAIT_READABLE,  // nothing is transferred
     WAIT_ACCEPT,    // into, size: the peer's address; size_used is set; result: the new descriptor
-    WAIT_CONNECT,   // from, size: the address
     WAIT_RECV,      // into, size
     WAIT_RECV_LENT, // buffer is set: the backend lends it, buffer_give ends the loan
-    WAIT_SEND,      // from, size; may send fewer bytes
-    WAIT_SENDMSG,   // from: a struct msghdr; may send fewer bytes
-    WAIT_SENDFILE,  // file, offset, size; may send fewer bytes
-    WAIT_READABLE,  // nothing is transferred
-    WAIT_WRITABLE,
-    WAIT_WAKE, // no endpoint: ends by wait_complete, deadline or cancelling
+    // Of the side WAIT_OUT:
+    WAIT_WRITABLE, // nothing is transferred
+    WAIT_CONNECT,  // from, size: the address
+    WAIT_SEND,     // from, size; may send fewer bytes
+    WAIT_SENDMSG,  // from: a struct msghdr; may send fewer bytes
+    WAIT_SENDFILE, // file, offset, size; may send fewer bytes
 };
 
 struct wait_call {

@@ -334,6 +334,8 @@ static void a_registration_that_outlives_its_descriptor_does_not_keep_the_loop_b
     if (backend != &backend_epoll)
         return; // poll(2) has no registrations
     run(1, (void (*const[])(void *)){receive_for_a_millisecond});
+    int foreign = loop_descriptor(&loop);
+    assert_true(foreign >= 0);
     int copy = kernel->dup(left.fd); // as another process would have it
     assert_int_equal(kernel->close(left.fd), 0);
     left.fd = copy; // what wait_close will close
@@ -347,6 +349,14 @@ static void a_registration_that_outlives_its_descriptor_does_not_keep_the_loop_b
     int64_t before = kernel->now();
     loop.backend->poll(&loop, before + 2000000);
     assert_true(kernel->now() - before >= 2000000);
+
+    // A foreign loop goes on watching the same descriptor.
+    struct pollfd watched = {.fd = foreign, .events = POLLIN};
+    assert_int_equal(loop_descriptor(&loop), foreign);
+    assert_int_equal(kernel->ppoll(&watched, 1, 0), 0);
+    uint64_t one = 1;
+    assert_int_equal(kernel->write(loop.wake_fd, &one, sizeof one), sizeof one);
+    assert_int_equal(kernel->ppoll(&watched, 1, kernel->now() + 1000000000), 1);
 }
 
 #define ON_EACH(test)                                 \
