@@ -416,12 +416,14 @@ BELL_API int bell_shutdown(bell_conn *conn, int how);
 // other's end was read already. Frees a connection of our own; the handler's is freed by the server.
 // Takes NULL.
 //
-// returns  0, or -1: EBADF (closed before), ETIMEDOUT (the other end did not end), ECONNRESET
+// returns  0, or -1: EBADF (closed before), ETIMEDOUT (the other end did not end), ECONNRESET;
+//          EXDEV: it is in use on another thread, and stays open
 // waits    yes, for a connection of our own
 BELL_API int bell_close(bell_conn *conn);
 
 // Ends the connection by a reset, now; frees as bell_close. A Unix socket has no reset: its other end
-// reads what was written and then the end, unless bytes of his were not read. Takes NULL.
+// reads what was written and then the end, unless bytes of his were not read. When it is in use on
+// another thread it is only cancelled, as by bell_cancel. Takes NULL.
 //
 // waits    no
 BELL_API void bell_abort(bell_conn *conn);
@@ -477,6 +479,7 @@ BELL_API int bell_fd(bell_conn *conn);
 //             -1 ENOBUFS  more than size bytes are unread (*ret_unread says how many); nothing was
 //                         changed
 //             -1 EBUSY    a task reads or writes on it
+//             -1 EXDEV    it is in use on another thread
 //             -1 ENOMEM   no room for what has arrived; nothing was lost
 //             -1 EBADF    it is closed, or NULL
 // waits       no

@@ -385,6 +385,14 @@ static bool is_open(const bell_conn *conn)
     return conn && conn->endpoint.fd >= 0 && !conn->ending;
 }
 
+// A loop of another thread has it in its books, and only that thread can take it out.
+static bool is_elsewhere(const bell_conn *conn)
+{
+    const struct endpoint *endpoint = &conn->endpoint;
+    bool registered = endpoint->interest || endpoint->calls[WAIT_IN] || endpoint->calls[WAIT_OUT];
+    return registered && endpoint->loop && endpoint->loop != loop_here();
+}
+
 int bell_fd(bell_conn *conn)
 {
     if (!is_open(conn))
@@ -399,7 +407,9 @@ int bell_fd(bell_conn *conn)
 int bell_detach(bell_conn *conn, void *unread, size_t size, size_t *ret_unread)
 {
     int rc = is_open(conn) ? 0 : -EBADF;
-    if (rc == 0 && is_in_use(conn))
+    if (rc == 0 && is_elsewhere(conn))
+        rc = -EXDEV;
+    else if (rc == 0 && is_in_use(conn))
         rc = -EBUSY;
     if (rc < 0)
         return conn_failed(conn, "detach", rc, 0);
@@ -566,6 +576,8 @@ int bell_close(bell_conn *conn)
         return 0;
     if (!is_open(conn))
         return conn_failed(conn, "close", -EBADF, 0);
+    if (is_elsewhere(conn))
+        return conn_failed(conn, "close", -EXDEV, 0);
     if (conn->server || atomic_load(&conn->cancel)) { // who cancelled does not want to wait
         conn_finish(conn, true);
         if (!conn->server)
@@ -586,6 +598,10 @@ void bell_abort(bell_conn *conn)
 {
     if (!conn)
         return;
+    if (is_elsewhere(conn)) {
+        bell_cancel(conn);
+        return;
+    }
     conn_finish(conn, false);
     if (!conn->server)
         conn_free(conn);

@@ -463,6 +463,9 @@ static void a_connection_in_use_elsewhere_is_refused(void)
     if (left->endpoint.interest) {
         assert_int_equal(loop_open(&other, &backend_epoll), 0);
         ASSERT_FAILS(bell_read(left, &byte, 1), EXDEV);
+        ASSERT_FAILS(bell_close(left), EXDEV);
+        ASSERT_FAILS(bell_detach(left, NULL, 0, NULL), EXDEV);
+        assert_true(bell_fd(left) >= 0);
         assert_ptr_equal(atomic_load(&left->home), home);
         loop_close(&other);
     }
