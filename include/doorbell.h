@@ -431,7 +431,8 @@ BELL_API void bell_abort(bell_conn *conn);
 // Makes every call on the connection, the ones that wait too, fail with ECANCELED. Takes NULL.
 //
 // waits    no
-// threads  any, as long as the connection is there: its handler has not returned, nobody frees it
+// threads  any, as long as the connection is there (its handler has not returned, nobody frees it)
+//          and the thread that used it last
 BELL_API void bell_cancel(bell_conn *conn);
 
 // Every later call on conn gives up at `deadline`; so do those of other tasks that begin later.

@@ -147,6 +147,8 @@ void shift_close(struct shift *shift);
 struct watch {
     struct endpoint endpoint;
     struct wait_call call;
+    struct loop *loop;
+    struct timer again; // when it could not wait for want of memory
     void (*seen)(struct watch *self);
 };
 void watch_start(struct watch *watch, struct loop *loop, int fd, void (*seen)(struct watch *self));

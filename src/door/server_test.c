@@ -136,6 +136,36 @@ static void a_stepped_server_may_be_closed_with_its_callers(void **state)
     }
 }
 
+static bell_server *watched;
+static int refused; // so many more
+
+// The server's own descriptors, not the loop's nor the listeners'.
+static int refuse_watches(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    bool ours = watched && (fd == watched->crew.stop_fd || fd == watched->crew.cut_fd);
+    return operation == EPOLL_CTL_ADD && ours && refused-- > 0
+               ? -ENOSPC
+               : kernel_real.epoll_ctl(epoll, operation, fd, event);
+}
+
+static void a_stop_is_heard_though_it_could_not_be_watched_at_first(void **state)
+{
+    (void)state;
+    struct kernel_ops table = kernel_real;
+    table.epoll_ctl = refuse_watches;
+    kernel = &table;
+    const char *models[] = {"coroutines", "iterative"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        watched = listening_server(echo, (struct bell_server_options){.model = models[i]});
+        refused = 5;
+        assert_true(bell_server_fd(watched) >= 0);
+        step_to_the_end(watched);
+        assert_true(refused < 5);
+    }
+    watched = NULL;
+    kernel = &kernel_real;
+}
+
 // ---- Times without end ------------------------------------------------------------------------
 
 static int sleep_and_answer(bell_conn *conn, void *arg)
@@ -319,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_servers_live_in_one_foreign_loop),
         cmocka_unit_test(a_stepped_server_may_be_closed_with_its_callers),
+        cmocka_unit_test(a_stop_is_heard_though_it_could_not_be_watched_at_first),
         cmocka_unit_test(a_time_may_be_never),
         cmocka_unit_test(signals_are_restored_in_whatever_order_servers_end),
         cmocka_unit_test(a_signal_to_a_new_process_is_no_stop_of_the_server),

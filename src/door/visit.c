@@ -285,16 +285,30 @@ int visit_serve_alone(struct crew *crew, struct caller *caller)
 
 // ---- Watches ----------------------------------------------------------------------------------
 
+enum { WATCH_RETRY = 10 * BELL_MS };
+
+static void watch_again(struct timer *timer)
+{
+    struct watch *watch = LIST_ENTRY(timer, struct watch, again);
+    wait_start(watch->loop, &watch->call);
+}
+
 static void watch_done(struct wait_call *call)
 {
     struct watch *watch = LIST_ENTRY(call, struct watch, call);
-    if (call->result >= 0)
+    if (call->result >= 0) {
         watch->seen(watch);
+    } else if (call->result != -ECANCELED) {
+        watch->again.at = kernel->now() + WATCH_RETRY;
+        watch->again.expired = watch_again;
+        timers_add(&watch->loop->timers, &watch->again);
+    }
 }
 
 void watch_start(struct watch *watch, struct loop *loop, int fd, void (*seen)(struct watch *self))
 {
     wait_open(&watch->endpoint, fd);
+    watch->loop = loop;
     watch->seen = seen;
     watch->call.kind = WAIT_READABLE;
     watch->call.endpoint = &watch->endpoint;
@@ -307,6 +321,7 @@ void watch_end(struct watch *watch)
 {
     if (watch->endpoint.fd < 0)
         return;
+    timers_remove(&watch->loop->timers, &watch->again);
     wait_release(&watch->endpoint);
     watch->endpoint.fd = -1;
 }
