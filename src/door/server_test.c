@@ -347,12 +347,13 @@ static void small_calls_take_null(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_servers_live_in_one_foreign_loop),
-        cmocka_unit_test(a_stepped_server_may_be_closed_with_its_callers),
+        // First those that put another table of the kernel in its place, while there is one thread.
         cmocka_unit_test(a_stop_is_heard_though_it_could_not_be_watched_at_first),
-        cmocka_unit_test(a_time_may_be_never),
-        cmocka_unit_test(signals_are_restored_in_whatever_order_servers_end),
         cmocka_unit_test(a_signal_to_a_new_process_is_no_stop_of_the_server),
+        cmocka_unit_test(two_servers_live_in_one_foreign_loop),
+        cmocka_unit_test(signals_are_restored_in_whatever_order_servers_end),
+        cmocka_unit_test(a_stepped_server_may_be_closed_with_its_callers),
+        cmocka_unit_test(a_time_may_be_never),
         cmocka_unit_test(helper_threads_do_not_keep_a_server_from_forking),
         cmocka_unit_test(small_calls_take_null),
     };
