@@ -303,6 +303,9 @@ static void leave_a_thread_busy(void)
 static void helper_threads_do_not_keep_a_server_from_forking(void **state)
 {
     (void)state;
+#ifdef __SANITIZE_THREAD__
+    return; // it takes what a thread of the parent did for a race with the child
+#endif
     const char *models[] = {"fork", "prefork", "prefork"};
     void (*before[])(void) = {leave_a_thread_idle, leave_a_thread_idle, leave_a_thread_busy};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
