@@ -9,9 +9,9 @@ import time
 import pytest
 
 from cells import in_cells, in_every_cell, start
-from programs import MODELS, PATIENCE, children_of, connections_to, read_all, read_exactly, read_line, reset
+from programs import (IS_WATCHED, MODELS, PATIENCE, children_of, connections_to, memory_of, read_all, read_exactly,
+                      read_line, reset)
 from test_callers import SIDE_BY_SIDE, descriptors, eventually, still_serves, together
-from test_resources import PLAIN, memory_of
 
 GIB = 1 << 30
 
@@ -32,7 +32,7 @@ def pump(caller, data, times):
 
 # ---- Much ---------------------------------------------------------------------------------------
 
-@pytest.mark.skipif(not PLAIN, reason="checkers have memory of their own, and no time for so much")
+@pytest.mark.skipif(IS_WATCHED, reason="checkers have memory of their own, and no time for so much")
 @in_cells(["coroutines", "threads"], ["epoll"])
 def test_a_line_of_a_gibibyte_needs_no_memory(cell):
     with start(cell, "count_line") as server, server.call() as caller:
@@ -49,7 +49,7 @@ def test_a_line_of_a_gibibyte_needs_no_memory(cell):
 
 @in_cells(MODELS, ["epoll"])
 def test_x15_a_hundred_megabytes_both_ways_at_once(cell):
-    times = 100 if PLAIN else 2
+    times = 2 if IS_WATCHED else 100
     with start(cell, "echo") as server, server.call() as caller:
         block = os.urandom(1000000)
         expected, heard = hashlib.sha256(), hashlib.sha256()
@@ -60,13 +60,13 @@ def test_x15_a_hundred_megabytes_both_ways_at_once(cell):
             heard.update(piece)
         writer.join()
         assert heard.digest() == expected.digest()
-        if PLAIN:
+        if not IS_WATCHED:
             assert memory_of(server.process.pid) < 20000
 
 
 @in_cells(MODELS, ["epoll"])
 def test_c12_a_hundred_callers_at_once_get_each_a_megabyte_of_their_own(cell):
-    size = 1000000 if PLAIN else 50000
+    size = 50000 if IS_WATCHED else 1000000
     with start(cell, "echo", workers=4) as server:
         def talk(i):
             with server.call() as caller:
@@ -131,7 +131,7 @@ def test_bytes_do_not_put_the_total_limit_off(cell):
 @in_cells(SIDE_BY_SIDE)
 def test_x7_callers_who_never_read_cost_no_memory_and_hold_nobody_up(cell):
     count = 3 if cell[0] in ("prefork", "pool") else 30
-    with start(cell, "echo", workers=4, total=1500 if PLAIN else 4000) as server:
+    with start(cell, "echo", workers=4, total=4000 if IS_WATCHED else 1500) as server:
         deaf = [server.call() for _ in range(count)]
         for caller in deaf:
             caller.sendall(b"x")
@@ -146,7 +146,7 @@ def test_x7_callers_who_never_read_cost_no_memory_and_hold_nobody_up(cell):
                 pass
         for _ in range(20):
             still_serves(server)
-        if PLAIN:
+        if not IS_WATCHED:
             assert memory_of(server.process.pid) - before < 64 * count + 512
         for caller in deaf:
             caller.settimeout(PATIENCE)

@@ -7,10 +7,9 @@ import time
 import pytest
 
 from cells import Refusal, in_cells, in_every_cell, start
-from programs import MODELS, PATIENCE, children_of, connections_to, read_all, read_exactly, read_line
+from programs import (IS_WATCHED, MODELS, PATIENCE, children_of, connections_to, memory_of, read_all, read_exactly,
+                      read_line)
 from test_callers import descriptors, eventually, still_serves, together
-
-PLAIN = PATIENCE == 20  # neither a sanitizer nor valgrind, whose memory is their own
 
 # An answer to `accept` that says nothing of the caller: the listener rests for 5 ms, then 10, and so on up to 1 s.
 WANTS = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]
@@ -255,13 +254,7 @@ def test_a_call_that_fails_in_a_conversation_harms_the_next_one_in_nothing(cell,
         assert server.process.poll() is None
 
 
-def memory_of(pid):
-    """KiB of the process's own pages."""
-    with open("/proc/%d/status" % pid) as status:
-        return [int(line.split()[1]) for line in status if line.startswith("RssAnon")][0]
-
-
-@pytest.mark.skipif(not PLAIN, reason="checkers have memory of their own")
+@pytest.mark.skipif(IS_WATCHED, reason="checkers have memory of their own")
 @in_cells(["coroutines"])
 def test_a_held_connection_costs_little(cell):
     with start(cell, "lines") as server:
@@ -279,7 +272,7 @@ def test_a_held_connection_costs_little(cell):
             caller.close()
 
 
-@pytest.mark.skipif(not PLAIN, reason="checkers have memory of their own")
+@pytest.mark.skipif(IS_WATCHED, reason="checkers have memory of their own")
 @in_cells(MODELS)
 def test_c10_rounds_of_callers_leave_nothing_behind(cell):
     """Descriptors, children, threads and memory are as before: 2 rounds, 150 at once in each."""

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from cells import in_cells, in_every_cell, start, SHARING
-from programs import IS_WATCHED, MODELS, PATIENCE, read_all, read_exactly, read_line, reset
+from programs import IS_WATCHED, MODELS, PATIENCE, memory_of, read_all, read_exactly, read_line, reset
 
 ALPHABET = b"abcdefghijklmnopqrstuvwxyz"
 
@@ -73,9 +73,7 @@ def test_a_line_without_end_needs_no_memory(cell):
             for _ in range(30):
                 caller.sendall(block)
                 received += len(read_exactly(caller, 900000))
-            with open("/proc/%d/status" % server.process.pid) as status:
-                memory = [int(line.split()[1]) for line in status if line.startswith("RssAnon")][0]
-            assert memory < (200000 if IS_WATCHED else 20000)
+            assert memory_of(server.process.pid) < (200000 if IS_WATCHED else 20000)
             reset(caller)
 
 

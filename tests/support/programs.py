@@ -182,6 +182,12 @@ def children_of(pid):
     return found
 
 
+def memory_of(pid):
+    """KiB of the process's own pages."""
+    with open("/proc/%d/status" % pid) as status:
+        return [int(line.split()[1]) for line in status if line.startswith("RssAnon")][0]
+
+
 def connections_to(port):
     """How many sockets of this port, IPv4, are neither listening nor over; CLOSE_WAIT counts."""
     with open("/proc/net/tcp") as table:
