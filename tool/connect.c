@@ -1,9 +1,9 @@
 // doorbell connect: stdin to the socket, the socket to stdout.
 
+#include "pages.h"
 #include "tool.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,51 +12,38 @@
 
 enum { CHUNK_SIZE = 64 * 1024 };
 
-static void print_help(void)
-{
-    puts(
-        "Usage: doorbell connect [ADDRESS | HOST PORT] [OPTIONS]\n"
-        "\n"
-        "Copies stdin to the socket and the socket to stdout. When stdin ends the server is told\n"
-        "so (half-close) and reading goes on until the server is done. The exit code says whether\n"
-        "everything arrived. The address is " DEFAULT_ADDRESS " if none is given.\n"
-        "\n"
-        "  -t, --timeout TIME  for connecting: 250ms 5s 2m                       [30s]\n"
-        "  -i, --idle TIME     give up after TIME without an answer              [never]\n"
-        "  -q, --quiet         no notes\n"
-        "  -h, --help\n"
-        "\n"
-        "Exit codes: 0 everything was sent and the server finished, 2 wrong usage, 3 no such "
-        "name,\n"
-        "4 refused or unreachable, 5 timed out, 6 broken in the middle.\n"
-        "\n"
-        "Examples:\n"
-        "  doorbell connect localhost 7464 < README.md\n"
-        "  echo hello | doorbell connect /tmp/echo.sock");
-}
-
-struct arguments {
-    char *address; // freed at the end, or DEFAULT_ADDRESS
+struct settings {
+    struct common common; // first
     struct bell_options options;
+    char *address; // freed at the end
     int64_t idle;
-    bool quiet;
 };
 
-static const struct option long_options[] = {
-    {"timeout", required_argument, NULL, 't'},
-    {"idle", required_argument, NULL, 'i'},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
+#define FIELD(field) offsetof(struct settings, field)
+
+static const struct option_row options[] = {
+    OPTION('t', "timeout", "TIME", OPTION_TIME, FIELD(options.timeout),
+           "for connecting: 250ms 5s 2m", .initial = "10s"),
+    OPTION('i', "idle", "TIME", OPTION_TIME, FIELD(idle), "give up after TIME without an answer",
+           .initial = "never"),
+    OPTION_END,
 };
 
-static bool take_time(const char *option, int64_t *ret_ns)
-{
-    if (parse_time(optarg, ret_ns) && *ret_ns > 0)
-        return true;
-    complain("connect", "%s %.60s: a time is a number with us, ms, s or m", option, optarg);
-    return false;
-}
+const struct page connect_page = {
+    .name = "connect",
+    .summary = "call a server: stdin goes there, what comes goes to stdout",
+    .usage = (const char *const[]){"connect [ADDRESS | HOST PORT] [OPTIONS]", NULL},
+    .description =
+        "Copies stdin to the socket and the socket to stdout. When stdin ends the server\n"
+        "is told so (half-close) and reading goes on until the server is done. The exit\n"
+        "code says whether everything arrived. The address is " DEFAULT_ADDRESS " if none\n"
+        "is given.",
+    .options = options,
+    .examples = (const struct example[]){{"connect localhost 7464 < README.md", NULL},
+                                         {"connect /tmp/echo.sock", NULL},
+                                         {NULL, NULL}},
+    .operands = "@address",
+};
 
 // HOST PORT, as nc and telnet take it.
 static char *join_host_and_port(const char *host, const char *port)
@@ -69,10 +56,10 @@ static char *join_host_and_port(const char *host, const char *port)
     return address;
 }
 
-static int take_address(int count, char **words, struct arguments *ret)
+static int take_address(int count, char **words, struct settings *ret)
 {
     if (count > 2) {
-        complain("connect", "one address or HOST PORT is wanted, not %d words", count);
+        complain("one address or HOST PORT is wanted, not %d words", count);
         return EXIT_USAGE;
     }
     if (count == 2)
@@ -81,36 +68,8 @@ static int take_address(int count, char **words, struct arguments *ret)
         ret->address = strdup(count ? words[0] : DEFAULT_ADDRESS);
     if (ret->address)
         return EXIT_DONE;
-    complain("connect", "out of memory");
+    complain("out of memory");
     return EXIT_BROKEN;
-}
-
-// DONE: go on; -1: help was printed.
-static int parse_arguments(int argc, char **argv, struct arguments *ret)
-{
-    int option;
-    argv[0] = (char[]){"doorbell connect"};
-    while ((option = getopt_long(argc, argv, "t:i:qh", long_options, NULL)) != -1) {
-        switch (option) {
-        case 't':
-            if (!take_time("--timeout", &ret->options.timeout))
-                return EXIT_USAGE;
-            break;
-        case 'i':
-            if (!take_time("--idle", &ret->idle))
-                return EXIT_USAGE;
-            break;
-        case 'q':
-            ret->quiet = true;
-            break;
-        case 'h':
-            print_help();
-            return -1;
-        default:
-            return EXIT_USAGE;
-        }
-    }
-    return take_address(argc - optind, argv + optind, ret);
 }
 
 // ---- Copying ----------------------------------------------------------------------------------
@@ -164,7 +123,7 @@ static int copy_in(struct copy *copy)
         if (bell_block(read_stdin, in, NULL) < 0)
             return EXIT_DONE; // the server has finished first
         if (in->count < 0) {
-            complain("connect", "stdin: %s", strerror(in->error));
+            complain("stdin: %s", strerror(in->error));
             return EXIT_BROKEN;
         }
         if (in->count == 0)
@@ -172,7 +131,7 @@ static int copy_in(struct copy *copy)
         if (bell_write(copy->conn, in->into, (size_t)in->count) < 0) {
             // The server may have said why before it hung up: what it said is still read.
             if (errno != ECANCELED)
-                complain("connect", "%s", bell_error());
+                complain("%s", bell_error());
             return EXIT_BROKEN;
         }
     }
@@ -195,20 +154,20 @@ static int copy_out(struct copy *copy, int64_t idle)
         if (n == 0)
             return EXIT_DONE;
         if (n < 0) {
-            complain("connect", "%s", bell_error());
+            complain("%s", bell_error());
             return (int)exit_code_of(errno == ETIMEDOUT ? ETIMEDOUT : EIO);
         }
         struct transfer out = {.from = data, .size = (size_t)n};
         int result = 0;
         if (bell_block(write_stdout, &out, &result) < 0 || result < 0) {
-            complain("connect", "stdout: %s", strerror(out.error));
+            complain("stdout: %s", strerror(out.error));
             return EXIT_BROKEN;
         }
         bell_skip(copy->conn, (size_t)n);
     }
 }
 
-static int converse(bell_conn *conn, const struct arguments *a)
+static int converse(bell_conn *conn, const struct settings *settings)
 {
     // Not freed: a helper thread may still be reading into it when the server has finished.
     static char chunk[CHUNK_SIZE];
@@ -216,36 +175,42 @@ static int converse(bell_conn *conn, const struct arguments *a)
     copy = (struct copy){.conn = conn, .in = {.into = chunk, .size = sizeof chunk}};
     bell_group *group = bell_group_open();
     if (!group || bell_go(group, copy_in_task, &copy) < 0) {
-        complain("connect", "%s", bell_error());
+        complain("%s", bell_error());
         bell_group_close(group);
         return EXIT_BROKEN;
     }
-    int code = copy_out(&copy, a->idle);
+    int code = copy_out(&copy, settings->idle);
     bell_group_close(group);
     return code != EXIT_DONE ? code : copy.code;
 }
 
 int connect_main(int argc, char **argv)
 {
-    struct arguments a = {.options = {.size = sizeof a.options}};
-    int code = parse_arguments(argc, argv, &a);
+    struct settings settings = {
+        .options = {.size = sizeof settings.options, .timeout = 10 * BELL_SECOND}};
+    int first = parse_options(&connect_page, &settings, argc, argv);
+    if (first < 0)
+        return first == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
+    begin_notes(&settings.common, false);
+    int code = take_address(argc - first, argv + first, &settings);
     if (code != EXIT_DONE)
-        return code < 0 ? EXIT_DONE : code;
+        return code;
+    settings.options.flags |= settings.common.flags;
 
-    bell_conn *conn = bell_connect(a.address, &a.options);
+    bell_conn *conn = bell_connect(settings.address, &settings.options);
     if (!conn) {
         code = (int)exit_code_of(errno);
-        complain("connect", "%s", bell_error());
-        free(a.address);
+        complain("%s", bell_error());
+        free(settings.address);
         return code;
     }
-    if (!a.quiet && isatty(STDERR_FILENO) && isatty(STDIN_FILENO))
-        fprintf(stderr, "connected to %s\n", bell_peer(conn));
-    code = converse(conn, &a);
+    if (isatty(STDERR_FILENO) && isatty(STDIN_FILENO))
+        note("connected to %s", bell_peer(conn));
+    code = converse(conn, &settings);
     if (code == EXIT_DONE)
         (void)bell_close(conn);
     else
         bell_abort(conn);
-    free(a.address);
+    free(settings.address);
     return code;
 }

@@ -1,63 +1,136 @@
 // doorbell COMMAND: the table of subcommands.
 
+#include "pages.h"
 #include "tool.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const struct command commands[] = {
-    {"serve", serve_main, "SERVICE [ADDRESS...]", "a small server: echo, upper, discard, message"},
-    {"connect", connect_main, "[ADDRESS | HOST PORT]",
-     "call a server; stdin goes there, stdout gets the answer"},
+static int help_main(int argc, char **argv);
+static int completion_main(int argc, char **argv);
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv); // argv[0] is the subcommand
+} commands[] = {
+    {"serve", serve_main},
+    {"connect", connect_main},
+    {"help", help_main},
+    {"completion", completion_main},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-static void print_usage(FILE *stream)
+// A descriptor that the program was started without would be given to a socket: data would go where
+// notes should. What takes its place fails as a closed one does.
+static void fill_standard_descriptors(void)
 {
-    fputs("doorbell - run and call network programs\n\n"
-          "Usage: doorbell COMMAND [ARGUMENTS]\n\n",
-          stream);
-    for (int i = 0; i < COMMANDS; i++)
-        fprintf(stream, "  %-8s %-22s %s\n", commands[i].name, commands[i].arguments,
-                commands[i].summary);
-    fputs("\nStart here, in two terminals:\n"
-          "  doorbell serve echo                 listens on localhost:7464\n"
-          "  doorbell connect                    calls localhost:7464\n\n"
-          "doorbell COMMAND --help says more; doorbell --version.\n",
-          stream);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            exit(EXIT_BROKEN);
 }
 
-static int run_unknown(const char *word)
+// A command by its name, or by so many letters of it that it can only be that one.
+static const struct command *find_command(const char *word)
+{
+    const struct command *found = NULL;
+    size_t length = strlen(word);
+    for (int i = 0; i < COMMANDS; i++) {
+        if (!strcmp(word, commands[i].name))
+            return &commands[i];
+        if (length > 0 && !strncmp(word, commands[i].name, length)) {
+            // c is connect: what is typed every day comes before what is typed once.
+            if (!found)
+                found = &commands[i];
+        }
+    }
+    return found;
+}
+
+static int complain_of_command(const char *word)
 {
     const char *names[COMMANDS + 1] = {NULL};
     for (int i = 0; i < COMMANDS; i++)
         names[i] = commands[i].name;
     const char *near = nearest(word, names);
     if (near)
-        fprintf(stderr, "doorbell: there is no command %.60s; did you mean %s?\n", word, near);
+        complain("there is no command %.60s; did you mean %s?", word, near);
     else
-        fprintf(stderr, "doorbell: there is no command %.60s; doorbell --help lists them\n", word);
+        complain("there is no command %.60s; doorbell --help lists them", word);
     return EXIT_USAGE;
+}
+
+static const struct page *find_page(const char *word)
+{
+    const struct command *command = find_command(word);
+    const char *name = command ? command->name : word;
+    for (int i = 0; pages[i]; i++)
+        if (!strcmp(name, pages[i]->name) ||
+            (pages[i] == &doorbell_page && !strcmp(name, "doorbell")))
+            return pages[i];
+    return NULL;
+}
+
+// doorbell help [--manual] [PAGE]
+static int help_main(int argc, char **argv)
+{
+    bool manual = argc > 1 && !strcmp(argv[1], "--manual");
+    const char *word = argc > 1 + manual ? argv[1 + manual] : "doorbell";
+    const struct page *page = find_page(word);
+    if (!page) {
+        complain("there is no help on %.60s; there is on serve, connect, addresses, exit-codes",
+                 word);
+        return EXIT_USAGE;
+    }
+    if (manual)
+        print_manual(page, stdout);
+    else
+        print_help(page, stdout);
+    return EXIT_DONE;
+}
+
+static int completion_main(int argc, char **argv)
+{
+    const char *shell = argc > 1 ? argv[1] : "";
+    if (print_completion(shell, stdout))
+        return EXIT_DONE;
+    complain("completion %.60s: there are bash, zsh, fish", shell);
+    return EXIT_USAGE;
+}
+
+// What was printed must have arrived, too: doorbell --help > /dev/full is a failure.
+static int finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (code != EXIT_DONE)
+        return code;
+    complain("stdout: %m");
+    return EXIT_BROKEN;
 }
 
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     if (argc < 2) {
-        print_usage(stderr);
+        print_help(&doorbell_page, stderr);
         return EXIT_USAGE;
     }
     const char *word = argv[1];
-    if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
-        print_usage(stdout);
-        return EXIT_DONE;
+    if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
+        print_help(&doorbell_page, stdout);
+        return finish(EXIT_DONE);
     }
     if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
         puts("doorbell " BELL_VERSION);
-        return EXIT_DONE;
+        return finish(EXIT_DONE);
     }
-    for (int i = 0; i < COMMANDS; i++)
-        if (!strcmp(word, commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
-    return run_unknown(word);
+    const struct command *command = find_command(word);
+    if (!command)
+        return complain_of_command(word);
+    return finish(command->run(argc - 1, argv + 1));
 }

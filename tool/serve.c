@@ -1,9 +1,10 @@
 // doorbell serve: small servers.
 
+#include "pages.h"
+#include "services.h"
 #include "tool.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,234 +12,111 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-// ---- Services ---------------------------------------------------------------------------------
-
-// Sends back what arrives, as it arrives: a map over bytes, which pleases every client whatever it
-// takes for the end of a request. (RFC 862)
-static int echo(bell_conn *conn, void *arg)
-{
-    (void)arg;
-    const void *data;
-    ssize_t n;
-    while ((n = bell_peek(conn, 1, &data)) > 0)
-        if (bell_write(conn, data, (size_t)n) < 0 || bell_skip(conn, (size_t)n) < 0)
-            return -1;
-    return (int)n;
-}
-
-// Not inlined, so that a caller who is silent does not pay for this buffer.
-__attribute__((noinline)) static int answer_in_capitals(bell_conn *conn, const char *data,
-                                                        size_t size)
-{
-    char text[4096];
-    while (size > 0) {
-        size_t count = size < sizeof text ? size : sizeof text;
-        for (size_t i = 0; i < count; i++)
-            text[i] = data[i] >= 'a' && data[i] <= 'z' ? (char)(data[i] - 'a' + 'A') : data[i];
-        if (bell_write(conn, text, count) < 0)
-            return -1;
-        data += count;
-        size -= count;
-    }
-    return 0;
-}
-
-// The same as echo with a to z as capitals, and every other byte as it is: as many bytes out as in.
-static int upper(bell_conn *conn, void *arg)
-{
-    (void)arg;
-    const void *data;
-    ssize_t n;
-    while ((n = bell_peek(conn, 1, &data)) > 0)
-        if (answer_in_capitals(conn, data, (size_t)n) < 0 || bell_skip(conn, (size_t)n) < 0)
-            return -1;
-    return (int)n;
-}
-
-// Reads and forgets. (RFC 863)
-static int discard(bell_conn *conn, void *arg)
-{
-    (void)arg;
-    const void *data;
-    ssize_t n;
-    while ((n = bell_peek(conn, 1, &data)) > 0)
-        if (bell_skip(conn, (size_t)n) < 0)
-            return -1;
-    return (int)n;
-}
-
-// The message server of the course: reads a message, shows it, answers without a newline. A message
-// ends with a newline, with the sender's end, or when it is as long as a line may be.
-static int message(bell_conn *conn, void *arg)
-{
-    (void)arg;
-    static const char answer[] = "I got your message";
-    char text[1024];
-    ssize_t n = bell_readline(conn, text, sizeof text);
-    if (n < 0 && errno == EMSGSIZE)
-        n = (ssize_t)bell_done();
-    if (n <= 0)
-        return (int)n;
-    if (text[n - 1] == '\n')
-        n--;
-    flockfile(stdout);
-    fputs("Here is the message: ", stdout);
-    fwrite(text, 1, (size_t)n, stdout);
-    putchar('\n');
-    fflush(stdout);
-    funlockfile(stdout);
-    return bell_write(conn, answer, sizeof answer - 1) < 0 ? -1 : 0;
-}
-
-static const struct service {
-    const char *name;
-    bell_handler *handler;
-    const char *summary;
-} services[] = {
-    {"echo", echo, "send back what arrives                      RFC 862"},
-    {"upper", upper, "the same, in capitals"},
-    {"discard", discard, "read and forget                             RFC 863"},
-    {"message", message, "read a message, show it, answer \"I got your message\""},
-};
-
-enum { SERVICES = sizeof services / sizeof *services };
-
 // ---- The command line -------------------------------------------------------------------------
 
-struct arguments {
+struct settings {
+    struct common common; // first
     const struct service *service;
     struct bell_server_options options;
-    int verbose;
+    const char *model;
     int ready_fd;
     int announced, to_announce; // addresses
 };
 
-static void print_help(void)
+#define FIELD(field) offsetof(struct settings, field)
+
+static const struct option_row options[] = {
+    OPTION('m', "model", "NAME", OPTION_CHOICE, FIELD(model),
+           "how callers share the server:\n"
+           "  iterative   one after the other\n"
+           "  fork        a process each\n"
+           "  prefork     -w processes, all of them accept\n"
+           "  threads     a thread each\n"
+           "  pool        -w threads, all of them accept\n"
+           "  coroutines  a coroutine each, on -w threads;\n"
+           "              coro for short",
+           .initial = "coroutines", .words = "iterative fork prefork threads pool coroutines coro"),
+    OPTION('w', "workers", "N", OPTION_NUMBER, FIELD(options.workers),
+           "processes or threads of prefork and pool\n"
+           "[processors]; threads of coroutines",
+           .initial = "1", .min = 1, .max = 1024),
+    OPTION(0, "backlog", "N", OPTION_NUMBER, FIELD(options.backlog),
+           "callers that may wait to be accepted", .initial = "somaxconn", .min = 1,
+           .max = 1000000),
+    OPTION(0, "max", "N", OPTION_NUMBER, FIELD(options.callers_max),
+           "serve at most N callers at once", .initial = "what descriptors allow", .min = 1,
+           .max = 1000000),
+    OPTION('i', "idle", "TIME", OPTION_TIME, FIELD(options.idle_timeout),
+           "hang up on a caller silent for TIME: 250ms 5s 2m",
+           .initial = "never on loopback and Unix sockets, else 5m"),
+    OPTION(0, "grace", "TIME", OPTION_TIME, FIELD(options.grace),
+           "after Ctrl-C, how long callers may go on", .initial = "5s"),
+    OPTION(0, "ready-fd", "N", OPTION_NUMBER, FIELD(ready_fd),
+           "write the addresses to descriptor N when listening", .min = 1, .max = 1000000),
+    OPTION_END,
+};
+
+const struct page serve_page = {
+    .name = "serve",
+    .summary = "small servers: echo, upper, discard, message",
+    .usage = (const char *const[]){"serve SERVICE [ADDRESS...] [OPTIONS]", NULL},
+    .description =
+        "Serves callers until Ctrl-C. The address is " DEFAULT_ADDRESS " if none is given.\n"
+        "Several can be mixed: doorbell serve echo 7464 '*:7465' /tmp/echo.sock",
+    .table_title = "Services",
+    .table = "  echo              send back what arrives                      RFC 862\n"
+             "  upper             the same, in capitals\n"
+             "  discard           read and forget                             RFC 863\n"
+             "  message           read a message, show it, answer \"I got your message\"",
+    .options = options,
+    .notes = "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a\n"
+             "second one ends at once.",
+    .examples =
+        (const struct example[]){{"serve echo", NULL},
+                                 {"serve upper '*:6789' -m fork -v", "a process for each caller"},
+                                 {NULL, NULL}},
+    .operands = "echo upper discard message @address",
+};
+
+static void list_services(char *list, size_t size)
 {
-    puts("Usage: doorbell serve SERVICE [ADDRESS...] [OPTIONS]\n\nServices:");
-    for (int i = 0; i < SERVICES; i++)
-        printf("  %-17s %s\n", services[i].name, services[i].summary);
-    puts("\nThe address is " DEFAULT_ADDRESS " if none is given. Several can be mixed:\n"
-         "  doorbell serve echo 7464 '*:7465' /tmp/echo.sock @echo\n"
-         "\n"
-         "  -m, --model NAME    how callers share the server:\n"
-         "                        iterative  one after the other\n"
-         "                        fork       a process each\n"
-         "                        prefork    -w processes, all of them accept\n"
-         "                        threads    a thread each\n"
-         "                        pool       -w threads, all of them accept\n"
-         "                        coroutines a coroutine each  [default] (coro for short)\n"
-         "  -w, --workers N     processes or threads of prefork and pool [CPUs], threads of\n"
-         "                      coroutines [1]\n"
-         "  -i, --idle TIME     hang up on a caller silent for TIME: 250ms 5s 2m\n"
-         "                      [never for loopback and Unix sockets, else 5m]\n"
-         "      --max N         serve at most N callers at once [what descriptors allow]\n"
-         "      --grace TIME    after Ctrl-C, how long callers may go on [5s]\n"
-         "      --ready-fd N    write the addresses to descriptor N when listening\n"
-         "  -v, --verbose       a line for each caller\n"
-         "  -q, --quiet         no notes\n"
-         "  -h, --help\n"
-         "\n"
-         "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a second one\n"
-         "ends at once. Exit codes: 0 stopped, 2 wrong usage, 4 cannot listen there, 5 callers "
-         "were\n"
-         "cut short, 6 anything else.");
+    size_t used = 0;
+    for (const struct service *at = services; at->name && used < size; at++)
+        used += (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", at->name);
 }
 
 static const struct service *find_service(const char *word)
 {
-    const char *names[SERVICES + 1] = {NULL};
-    for (int i = 0; i < SERVICES; i++) {
+    const char *names[32] = {NULL};
+    char list[256];
+    for (int i = 0; services[i].name; i++) {
         names[i] = services[i].name;
         if (!strcmp(word, services[i].name))
             return &services[i];
     }
     const char *near = nearest(word, names);
+    list_services(list, sizeof list);
     if (near)
-        complain("serve", "there is no service %.60s; did you mean %s?", word, near);
+        complain("there is no service %.60s; did you mean %s?", word, near);
     else
-        complain("serve", "there is no service %.60s; there are echo, upper, discard, message",
-                 word);
+        complain("there is no service %.60s; there are %s", word, list);
     return NULL;
 }
 
-enum { OPTION_MAX = 256, OPTION_GRACE, OPTION_READY_FD };
-
-static const struct option long_options[] = {
-    {"model", required_argument, NULL, 'm'},
-    {"workers", required_argument, NULL, 'w'},
-    {"idle", required_argument, NULL, 'i'},
-    {"max", required_argument, NULL, OPTION_MAX},
-    {"grace", required_argument, NULL, OPTION_GRACE},
-    {"ready-fd", required_argument, NULL, OPTION_READY_FD},
-    {"verbose", no_argument, NULL, 'v'},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
-static bool take_time(const char *option, const char *text, int64_t *ret_ns)
+// Reads the command line; the addresses begin where it returns. Negative: an answer of parse_options.
+static int take_arguments(struct settings *settings, int argc, char **argv)
 {
-    if (parse_time(text, ret_ns) && *ret_ns > 0)
-        return true;
-    complain("serve", "%s %.60s: a time is a number with us, ms, s or m", option, text);
-    return false;
-}
-
-static bool take_number(const char *option, const char *text, int max, int *ret_number)
-{
-    if (parse_number(text, 1, max, ret_number))
-        return true;
-    complain("serve", "%s %.60s: a number from 1 to %d is wanted", option, text, max);
-    return false;
-}
-
-static bool take_option(struct arguments *a, int option)
-{
-    switch (option) {
-    case 'm':
-        a->options.model = optarg;
-        return true;
-    case 'w':
-        return take_number("--workers", optarg, 1024, &a->options.workers);
-    case 'i':
-        return take_time("--idle", optarg, &a->options.idle_timeout);
-    case OPTION_MAX:
-        return take_number("--max", optarg, 1000000, &a->options.callers_max);
-    case OPTION_GRACE:
-        return take_time("--grace", optarg, &a->options.grace);
-    case OPTION_READY_FD:
-        return take_number("--ready-fd", optarg, 1000000, &a->ready_fd);
-    case 'v':
-        a->verbose++;
-        return true;
-    case 'q':
-        a->verbose = -1;
-        return true;
-    default:
-        return false; // getopt has complained
+    int first = parse_options(&serve_page, settings, argc, argv);
+    if (first < 0)
+        return first;
+    if (first == argc) {
+        char list[256];
+        list_services(list, sizeof list);
+        complain("serve: which service? There are %s", list);
+        return PARSED_BAD;
     }
-}
-
-// Reads the options; what is left begins at optind. DONE: go on; -1: help was printed.
-static int parse_arguments(int argc, char **argv, struct arguments *ret)
-{
-    int option;
-    argv[0] = (char[]){"doorbell serve"};
-    while ((option = getopt_long(argc, argv, "m:w:i:vqh", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            print_help();
-            return -1;
-        }
-        if (!take_option(ret, option))
-            return EXIT_USAGE;
-    }
-    if (optind == argc) {
-        complain("serve", "which service? There are echo, upper, discard, message");
-        return EXIT_USAGE;
-    }
-    ret->service = find_service(argv[optind++]);
-    return ret->service ? EXIT_DONE : EXIT_USAGE;
+    settings->service = find_service(argv[first]);
+    return settings->service ? first + 1 : PARSED_BAD;
 }
 
 // ---- Running ----------------------------------------------------------------------------------
@@ -263,31 +141,26 @@ static void outlive_stop_signals(void)
 }
 
 // Whoever waits for the addresses may stop the server at once: they are told when it is ready for that.
-static void tell_ready(struct arguments *a, const char *address)
+static void tell_ready(struct settings *settings, const char *address)
 {
-    if (a->ready_fd <= 0)
+    if (settings->ready_fd <= 0)
         return;
-    if (dprintf(a->ready_fd, "%s\n", address) < 0)
-        complain("serve", "--ready-fd %d: %s", a->ready_fd, strerror(errno));
-    if (++a->announced == a->to_announce)
-        (void)close(a->ready_fd);
+    if (dprintf(settings->ready_fd, "%s\n", address) < 0)
+        complain("--ready-fd %d: %s", settings->ready_fd, strerror(errno));
+    if (++settings->announced == settings->to_announce)
+        (void)close(settings->ready_fd);
 }
 
 static void print_event(const struct bell_event *event, void *arg)
 {
-    struct arguments *a = arg;
+    struct settings *settings = arg;
     if (event->kind == BELL_EVENT_LISTENING) {
         has_begun = true;
-        tell_ready(a, event->text + strlen("listening on "));
+        tell_ready(settings, event->text + strlen("listening on "));
     }
     bool of_a_caller = event->kind == BELL_EVENT_CALLER || event->kind == BELL_EVENT_ENDED;
-    if (a->verbose < 0 || (of_a_caller && a->verbose < 1))
-        return;
-    // One write a line, so that lines of several processes do not mix.
-    char line[640];
-    int length = snprintf(line, sizeof line, "doorbell serve: %s\n", event->text);
-    if (length > 0)
-        (void)!write(STDERR_FILENO, line, (size_t)length);
+    if (!of_a_caller || settings->common.verbose > 0)
+        note("doorbell serve: %s", event->text);
 }
 
 // As many callers as the system lets us have.
@@ -314,11 +187,11 @@ static bool is_local(const char *address)
 }
 
 // A server that others can reach hangs up on the silent.
-static void choose_idle_limit(struct arguments *a, char **addresses, int count)
+static void choose_idle_limit(struct settings *settings, char **addresses, int count)
 {
     for (int i = 0; i < count; i++)
-        if (!a->options.idle_timeout && !is_local(addresses[i]))
-            a->options.idle_timeout = 5 * BELL_MINUTE;
+        if (!settings->options.idle_timeout && !is_local(addresses[i]))
+            settings->options.idle_timeout = 5 * BELL_MINUTE;
 }
 
 static bool listen_on_all(bell_server *server, char **addresses, int count)
@@ -331,34 +204,47 @@ static bool listen_on_all(bell_server *server, char **addresses, int count)
     return true;
 }
 
-static int run(bell_server *server, struct arguments *a, char **addresses, int count)
+static int exit_code_of_listen(int error)
 {
-    if (server && listen_on_all(server, addresses, count)) {
-        while (bell_server_address(server, a->to_announce))
-            a->to_announce++;
-        if (bell_server_run(server) == 0)
-            return EXIT_DONE;
+    int code = (int)exit_code_of(error);
+    return code == EXIT_REFUSED || error == EADDRINUSE ? EXIT_LISTEN : code;
+}
+
+static int run(bell_server *server, struct settings *settings, char **addresses, int count)
+{
+    if (!server || !listen_on_all(server, addresses, count)) {
+        int error = errno;
+        complain("%s", bell_error());
+        return exit_code_of_listen(error);
     }
+    while (bell_server_address(server, settings->to_announce))
+        settings->to_announce++;
+    if (bell_server_run(server) == 0)
+        return EXIT_DONE;
     int code = (int)exit_code_of(errno);
-    complain("serve", "%s", bell_error());
+    complain("%s", bell_error());
     return code;
 }
 
 int serve_main(int argc, char **argv)
 {
-    struct arguments a = {
-        .options = {.size = sizeof a.options, .log = print_event, .flags = BELL_STOP_ON_SIGNALS}};
-    a.options.log_arg = &a;
-    int code = parse_arguments(argc, argv, &a);
-    if (code != EXIT_DONE)
-        return code < 0 ? EXIT_DONE : code;
-    a.options.name = a.service->name;
-    choose_idle_limit(&a, argv + optind, argc - optind);
+    struct settings settings = {.options = {.size = sizeof settings.options,
+                                            .log = print_event,
+                                            .log_arg = &settings,
+                                            .flags = BELL_STOP_ON_SIGNALS}};
+    int first = take_arguments(&settings, argc, argv);
+    if (first < 0)
+        return first == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
+    begin_notes(&settings.common, false);
+    settings.options.name = settings.service->name;
+    settings.options.model = settings.model;
+    settings.options.flags |= settings.common.flags;
+    choose_idle_limit(&settings, argv + first, argc - first);
     raise_descriptor_limit();
     outlive_stop_signals();
 
-    bell_server *server = bell_server_open(a.service->handler, NULL, &a.options);
-    code = run(server, &a, argv + optind, argc - optind);
+    bell_server *server = bell_server_open(settings.service->handler, NULL, &settings.options);
+    int code = run(server, &settings, argv + first, argc - first);
     bell_server_close(server);
     return code;
 }

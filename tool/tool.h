@@ -4,6 +4,7 @@
 
 #include <doorbell.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // Exit codes: what a script can tell apart.
@@ -15,32 +16,54 @@ enum exit_code {
     EXIT_REFUSED = 4, // refused, unreachable
     EXIT_TIME = 5,    // timed out
     EXIT_BROKEN = 6,  // broken in the middle: data may be missing
+    EXIT_LISTEN = 8,  // cannot listen there
+    EXIT_NOT_RUN = 126,
+    EXIT_NOT_FOUND = 127,
 };
 
 // The address of all commands when none is given: RING on a phone's keys.
 #define DEFAULT_ADDRESS "localhost:7464"
 
-struct command {
-    const char *name;
-    int (*run)(int argc, char **argv); // argv[0] is the subcommand
-    const char *arguments;
-    const char *summary;
-};
-
 int serve_main(int argc, char **argv);
 int connect_main(int argc, char **argv);
 
-// "doorbell COMMAND: SENTENCE" on stderr.
-void complain(const char *command, const char *sentence, ...) __attribute__((format(printf, 2, 3)));
-
 // The exit code for an errno of a failed call.
 enum exit_code exit_code_of(int error);
+
+// ---- notes.c: everything that is said on stderr -------------------------------------------------
+
+struct common;
+
+// How to say things from now on.
+//
+// times  begin each line with the seconds since now
+void begin_notes(const struct common *common, bool times);
+
+// "doorbell: SENTENCE": a failure, or as JSON {"type":"error","text":"SENTENCE"}.
+void complain(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
+
+// A line for whoever watches; not when --quiet or --json.
+void note(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
+
+// With --json: an event as an object on a line, {"v":1,"type":TYPE,"t":SECONDS, ...}; the rest is a
+// format of json_pack(3) for the members: "s:s, s:i". Without --json: nothing.
+void tell(const char *type, const char *members, ...);
+
+// ---- words.c: what people write on a command line -----------------------------------------------
 
 // A time with its unit: 250us 10ms 5s 2m. False when it is none.
 bool parse_time(const char *text, int64_t *ret_ns);
 
 // A whole number from min to max. False when it is none.
 bool parse_number(const char *text, int min, int max, int *ret_number);
+
+// A number of bytes: 64 4k 1M 2G, by 1024. False when it is none.
+bool parse_size(const char *text, size_t *ret_size);
+
+// A text with \n \r \t \0 \\ \xHH in it, for the bytes that it means. The bytes are allocated.
+//
+// returns  false after a complaint about `option`
+bool parse_escapes(const char *option, const char *text, char **ret_bytes, size_t *ret_size);
 
 // The nearest of `names` to a word that is none of them; NULL when none is near.
 const char *nearest(const char *word, const char *const *names);

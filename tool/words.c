@@ -4,20 +4,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void complain(const char *command, const char *sentence, ...)
-{
-    va_list arguments;
-    fprintf(stderr, "doorbell %s: ", command);
-    va_start(arguments, sentence);
-    vfprintf(stderr, sentence, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-}
 
 enum exit_code exit_code_of(int error)
 {
@@ -36,7 +25,6 @@ enum exit_code exit_code_of(int error)
     case ECONNREFUSED:
     case EHOSTUNREACH:
     case ENETUNREACH:
-    case EADDRINUSE:
     case EADDRNOTAVAIL:
     case EACCES:
     case EPERM:
@@ -80,27 +68,101 @@ bool parse_number(const char *text, int min, int max, int *ret_number)
     return true;
 }
 
-// Letters that differ, are missing, or are too many (Levenshtein's distance), for short words.
+bool parse_size(const char *text, size_t *ret_size)
+{
+    static const char units[] = "kMG";
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno || end == text || !isdigit((unsigned char)text[0]))
+        return false;
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    if ((*end && (!unit || end[1])) || number > (unsigned long long)(SIZE_MAX >> 1) >> shift)
+        return false;
+    *ret_size = (size_t)(number << shift);
+    return true;
+}
+
+// ---- Escapes ----------------------------------------------------------------------------------
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)tolower((unsigned char)c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// One escape after its backslash. Returns how many characters it has, 0 when there is no such escape.
+static size_t parse_escape(const char *text, char *ret_byte)
+{
+    static const char names[] = "nrt0\\", bytes[] = "\n\r\t\0\\";
+    const char *name = *text ? strchr(names, *text) : NULL;
+    if (name) {
+        *ret_byte = bytes[name - names];
+        return 1;
+    }
+    if (*text != 'x' || hex_digit(text[1]) < 0 || hex_digit(text[2]) < 0)
+        return 0;
+    *ret_byte = (char)(hex_digit(text[1]) << 4 | hex_digit(text[2]));
+    return 3;
+}
+
+bool parse_escapes(const char *option, const char *text, char **ret_bytes, size_t *ret_size)
+{
+    char *bytes = malloc(strlen(text) + 1);
+    size_t size = 0;
+    if (!bytes) {
+        complain("out of memory");
+        return false;
+    }
+    while (*text) {
+        if (*text != '\\') {
+            bytes[size++] = *text++;
+            continue;
+        }
+        size_t length = parse_escape(text + 1, &bytes[size++]);
+        if (length == 0) {
+            complain("%s: \\%.3s: there are \\n \\r \\t \\0 \\\\ and \\xHH", option, text + 1);
+            free(bytes);
+            return false;
+        }
+        text += length + 1;
+    }
+    *ret_bytes = bytes;
+    *ret_size = size;
+    return true;
+}
+
+// ---- Near words -------------------------------------------------------------------------------
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+// Letters that differ, are missing, too many, or have changed places with their neighbours (the distance
+// of optimal string alignment), for short words.
 static size_t distance(const char *a, const char *b)
 {
     enum { MAX = 32 };
-    size_t row[MAX + 1];
-    size_t b_length = strlen(b);
-    if (strlen(a) > MAX || b_length > MAX)
+    size_t rows[MAX + 1][MAX + 1];
+    size_t a_length = strlen(a), b_length = strlen(b);
+    if (a_length > MAX || b_length > MAX)
         return MAX;
-    for (size_t j = 0; j <= b_length; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_length; j++) {
-            size_t change = corner + (a[i - 1] != b[j - 1]);
-            size_t other = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            corner = row[j];
-            row[j] = change < other ? change : other;
+    for (size_t i = 0; i <= a_length; i++)
+        for (size_t j = 0; j <= b_length; j++) {
+            if (i == 0 || j == 0) {
+                rows[i][j] = i + j;
+                continue;
+            }
+            size_t other = least(rows[i - 1][j], rows[i][j - 1]) + 1;
+            rows[i][j] = least(other, rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                rows[i][j] = least(rows[i][j], rows[i - 2][j - 2] + 1);
         }
-    }
-    return row[b_length];
+    return rows[a_length][b_length];
 }
 
 const char *nearest(const char *word, const char *const *names)

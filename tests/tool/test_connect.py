@@ -88,7 +88,7 @@ def test_refused_is_4():
         port = door.getsockname()[1]
     done = run("connect", "127.0.0.1:%d" % port)
     assert done.returncode == 4
-    assert done.stderr.decode() == "doorbell connect: connect 127.0.0.1:%d: connection refused\n" % port
+    assert done.stderr.decode() == "doorbell: connect 127.0.0.1:%d: connection refused\n" % port
 
 
 def test_no_such_name_is_3():

@@ -1,0 +1,134 @@
+// Everything that is said on stderr: failures, notes, and events as JSON.
+
+#include "options.h"
+#include "tool.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+    bool quiet, json, times, dim;
+    int64_t began;
+} manner;
+
+static bool wants_color(const char *when)
+{
+    const char *terminal = getenv("TERM");
+    if (when && !strcmp(when, "always"))
+        return true;
+    if (when && !strcmp(when, "never"))
+        return false;
+    return isatty(STDERR_FILENO) && !getenv("NO_COLOR") && terminal &&
+           strcmp(terminal, "dumb") != 0;
+}
+
+void begin_notes(const struct common *common, bool times)
+{
+    manner.quiet = common->quiet;
+    manner.json = common->json;
+    manner.times = times;
+    manner.dim = wants_color(common->color);
+    manner.began = bell_now();
+}
+
+static double seconds_since_begin(void)
+{
+    return (double)(bell_now() - manner.began) / (double)BELL_SECOND;
+}
+
+// One write a line, so that lines of several processes do not mix.
+static void write_line(const char *line, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(STDERR_FILENO, line, size);
+        if (n <= 0)
+            return; // nobody is there to be told
+        line += n;
+        size -= (size_t)n;
+    }
+}
+
+static void say(const char *mark, const char *sentence, va_list arguments, bool dim)
+{
+    char line[1024];
+    size_t size = 0;
+    if (dim)
+        size += (size_t)snprintf(line, sizeof line, "\033[2m");
+    if (manner.times)
+        size += (size_t)snprintf(line + size, sizeof line - size, "%11.6f ", seconds_since_begin());
+    size += (size_t)snprintf(line + size, sizeof line - size, "%s", mark);
+    int length = vsnprintf(line + size, sizeof line - size - 8, sentence, arguments);
+    if (length < 0)
+        return;
+    size += (size_t)length < sizeof line - size - 8 ? (size_t)length : sizeof line - size - 9;
+    size += (size_t)snprintf(line + size, sizeof line - size, "%s\n", dim ? "\033[0m" : "");
+    write_line(line, size);
+}
+
+static void tell_object(const char *type, json_t *members)
+{
+    json_t *object = json_pack("{s:i, s:s, s:f}", "v", 1, "type", type, "t", seconds_since_begin());
+    if (object && members && json_object_update(object, members) == 0) {
+        char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        if (text) {
+            size_t size = strlen(text);
+            text[size] = '\n'; // in place of the NUL, so that it is one write
+            write_line(text, size + 1);
+        }
+        free(text);
+    }
+    json_decref(members);
+    json_decref(object);
+}
+
+// JSON is UTF-8; what somebody typed need not be.
+static void make_json_text(char *text)
+{
+    json_t *probe = json_string(text);
+    for (; !probe && *text; text++)
+        if ((unsigned char)*text >= 0x80)
+            *text = '?';
+    json_decref(probe);
+}
+
+void complain(const char *sentence, ...)
+{
+    va_list arguments;
+    va_start(arguments, sentence);
+    if (manner.json) {
+        char text[1024];
+        vsnprintf(text, sizeof text, sentence, arguments);
+        make_json_text(text);
+        tell("error", "s:s", "text", text);
+    } else {
+        say("doorbell: ", sentence, arguments, false);
+    }
+    va_end(arguments);
+}
+
+void note(const char *sentence, ...)
+{
+    if (manner.quiet || manner.json)
+        return;
+    va_list arguments;
+    va_start(arguments, sentence);
+    say("", sentence, arguments, manner.dim);
+    va_end(arguments);
+}
+
+void tell(const char *type, const char *members, ...)
+{
+    if (!manner.json)
+        return;
+    char format[128];
+    va_list arguments;
+    snprintf(format, sizeof format, "{%s}", members);
+    va_start(arguments, members);
+    json_t *object = json_vpack_ex(NULL, 0, format, arguments);
+    va_end(arguments);
+    tell_object(type, object);
+}

@@ -1,0 +1,41 @@
+// What a command says of itself: shown as help, as a manual page, and to the completion of shells.
+
+#pragma once
+
+#include "options.h"
+
+#include <stdio.h>
+
+struct example {
+    const char *command;
+    const char *remark; // or NULL
+};
+
+struct page {
+    const char *name;         // "connect"; "doorbell" for the command as a whole
+    const char *summary;      // a line
+    const char *const *usage; // what follows "doorbell ", up to NULL
+    const char *description;  // paragraphs, lines of at most 78 columns
+    const char *table_title;  // of words that the command takes, such as services; or NULL
+    const char *table;        // lines, indented
+    const struct option_row *options;
+    const char *notes;              // after the options; or NULL
+    const struct example *examples; // up to one without a command
+    const char *operands;           // for completion: words between blanks, "@address", "@command"
+};
+
+extern const struct page doorbell_page, serve_page, connect_page, addresses_page, exit_codes_page;
+
+// All of them, up to NULL.
+extern const struct page *const pages[];
+
+// The help text, at most 80 columns wide.
+void print_help(const struct page *page, FILE *to);
+
+// The manual page, for man(1).
+void print_manual(const struct page *page, FILE *to);
+
+// What a shell is to run to complete the words of this command.
+//
+// returns  false: there is no such shell
+bool print_completion(const char *shell, FILE *to);

@@ -1,0 +1,72 @@
+// Pages that belong to no single command: the command as a whole, addresses, exit codes.
+
+#include "pages.h"
+
+#include "tool.h"
+
+const struct page doorbell_page = {
+    .name = "",
+    .summary = "run, call, watch and test network programs",
+    .usage = (const char *const[]){"COMMAND [ARGUMENTS]", "help [COMMAND | TOPIC]",
+                                   "completion bash | zsh | fish", NULL},
+    .description = "Small servers and clients that do the right thing without being asked: a\n"
+                   "call half-closes and waits for the answer, its exit code tells whether all of\n"
+                   "it arrived, a server listens on this machine only unless told otherwise.",
+    .table_title = "Commands",
+    .table = "  serve     a small server: echo, upper, discard, message\n"
+             "  connect   call a server, or wait for one caller: stdin goes there, what comes\n"
+             "            from there goes to stdout",
+    .notes = "Start here, in two terminals:\n"
+             "  doorbell serve echo                 listens on localhost:7464\n"
+             "  doorbell connect                    calls localhost:7464\n"
+             "\n"
+             "doorbell help COMMAND says more; so do doorbell help addresses and doorbell help\n"
+             "exit-codes. A command may be cut short: doorbell s, doorbell c.",
+    .operands = "serve connect help completion",
+};
+
+const struct page addresses_page = {
+    .name = "addresses",
+    .summary = "how doorbell writes where to listen and whom to call",
+    .usage = (const char *const[]){NULL},
+    .description =
+        "An address says where to listen or whom to call:\n"
+        "\n"
+        "  7464                     a port on this machine; a server listens on\n"
+        "                           loopback only (127.0.0.1 and ::1)\n"
+        "  example.net:http         host and port, by name or number\n"
+        "  [::1]:7464               IPv6 addresses go in brackets\n"
+        "  *:7464                   a server: every interface of this machine\n"
+        "  example.net 80           two words, as nc and telnet take it (connect only)\n"
+        "  /tmp/x.sock  ./x.sock    a Unix socket: anything with a slash\n"
+        "  @name                    a Unix socket in the abstract namespace\n"
+        "  fd:3                     a socket that this program was started with\n"
+        "\n"
+        "In front may stand tcp: (which is what holds without it), tcp4:, tcp6: or unix:,\n"
+        "also as a URL has it: tcp://example.net:80. With port 0 the kernel picks one,\n"
+        "and a server says which. Without any address, all commands take\n"
+        "localhost:7464.\n"
+        "\n"
+        "A name that has several addresses is called at each of them, the next one when\n"
+        "the one before failed or has not answered for a quarter of a second.",
+};
+
+const struct page exit_codes_page = {
+    .name = "exit-codes",
+    .summary = "what the exit codes of doorbell tell a script",
+    .usage = (const char *const[]){NULL},
+    .description = "What a script can tell apart:\n"
+                   "\n"
+                   "  0    done: all data were delivered\n"
+                   "  1    a check failed: what --expect waited for did not come\n"
+                   "  2    wrong usage: an option, a service or an address that cannot be\n"
+                   "  3    no such name\n"
+                   "  4    refused or unreachable\n"
+                   "  5    timed out; a server: callers were cut short when it stopped\n"
+                   "  6    broken in the middle: a reset, a full disk; data may be missing\n"
+                   "  8    cannot listen: in use, not permitted, not an address of this machine\n"
+                   "  126  serve exec: the program cannot be run\n"
+                   "  127  serve exec: there is no such program\n"
+                   "\n"
+                   "A failure is told in one line on stderr: what failed, and why.",
+};
