@@ -145,6 +145,8 @@ struct bell_server_options {
     int64_t grace;         // after bell_server_stop conversations may go on for so long; 0: 5 s
     int64_t linger_time;   // after a conversation we wait so long for the caller's end; 0: 2 s
     size_t linger_bytes;   // and throw away so many bytes of his; 0: 64 KiB
+    const char *sockopts;  // socket options of the listeners, which accepted sockets inherit, by
+                           // the names of socket(7), tcp(7), ip(7): "rcvbuf=64k, keepidle=30s"
     unsigned flags;        // BELL_STOP_ON_SIGNALS and so on
     void (*log)(const struct bell_event *event, void *log_arg); // told what happens; 0: nobody is.
         // May be called from any of the server's threads and processes.
@@ -265,12 +267,13 @@ BELL_API const char *bell_server_choice(const bell_server *server);
 
 // How to call. Every zero is the default told; only `size` must be set.
 struct bell_options {
-    size_t size;         // sizeof(struct bell_options); 0 is EINVAL
-    int64_t timeout;     // for all of bell_connect, name lookup and every address; 0: 30 s
-    const char *bind;    // the address to call from, "127.0.0.2:0"; 0: the kernel's choice
-    int64_t linger_time; // bell_close waits so long for the other's end; 0: 2 s
-    size_t linger_bytes; // and throws away so many bytes of his; 0: 64 KiB
-    unsigned flags;      // BELL_IPV4_ONLY, BELL_IPV6_ONLY
+    size_t size;          // sizeof(struct bell_options); 0 is EINVAL
+    int64_t timeout;      // for all of bell_connect, name lookup and every address; 0: 30 s
+    const char *bind;     // the address to call from, "127.0.0.2:0"; 0: the kernel's choice
+    int64_t linger_time;  // bell_close waits so long for the other's end; 0: 2 s
+    size_t linger_bytes;  // and throws away so many bytes of his; 0: 64 KiB
+    const char *sockopts; // socket options, set before it connects: "nodelay=0, rcvbuf=4k"
+    unsigned flags;       // BELL_IPV4_ONLY, BELL_IPV6_ONLY
 };
 
 // Calls a server. All addresses of a name are tried, IPv6 first, the next one 250 ms after the one

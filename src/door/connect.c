@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "addr/addr.h"
 #include "conn/conn.h"
+#include "door/sockopts.h"
 #include "kernel/kernel.h"
 #include "name/name.h"
 #include "wait/failure.h"
@@ -38,6 +40,7 @@ struct attempt {
     struct endpoint endpoint; // fd -1: not begun, or closed
     struct wait_call call;
     bool bind_failed;
+    char refused[SOCKOPT_NAME_SIZE]; // the option of the user that the kernel did not take, or ""
 };
 
 // RFC 8305, Happy Eyeballs Version 2: attempts at several addresses, the first that succeeds wins.
@@ -141,8 +144,11 @@ static int open_socket(struct attempt *attempt)
     int fd = kernel->socket(attempt->address->any.sa_family, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
+    const struct calling *calling = attempt->race->calling;
     (void)kernel->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    int rc = attempt->race->calling->bound ? bind_attempt(attempt, fd) : 0;
+    int rc = sockopts_set(fd, calling->options->sockopts, attempt->refused);
+    if (rc == 0 && calling->bound)
+        rc = bind_attempt(attempt, fd);
     if (rc == 0)
         return fd;
     (void)kernel->close(fd);
@@ -270,7 +276,10 @@ static void tell_failure(const struct race *race, int error)
     const struct calling *calling = race->calling;
     const char *word = word_of(race, error);
     int ms = (int)((kernel->now() - calling->begin) / BELL_MS);
-    if (race->begun > 1)
+    if (race->failed && race->failed->refused[0] && error == race->error)
+        failure_say(error, "connect %.200s: socket option %s: %s", calling->text,
+                    race->failed->refused, word);
+    else if (race->begun > 1)
         failure_say(error, "connect %.200s: %s (%d addresses tried in %d ms)", calling->text, word,
                     race->begun, ms);
     else
@@ -295,7 +304,9 @@ static int check_options(const struct calling *calling)
         return refuse(calling, "a duration is negative");
     if ((options->flags & ~families) || options->flags == families)
         return refuse(calling, "the flags make no sense");
-    return 0;
+    char what[256];
+    (void)snprintf(what, sizeof what, "connect %.200s", calling->text);
+    return sockopts_check(options->sockopts, what);
 }
 
 static int parse_whom(struct calling *calling)
@@ -454,12 +465,28 @@ static int connect_unix(const struct calling *calling, int fd)
 static bell_conn *call_unix(const struct calling *calling)
 {
     int fd = kernel->socket(AF_UNIX, SOCK_STREAM, 0);
-    int rc = fd < 0 ? fd : connect_unix(calling, fd);
+    char refused[SOCKOPT_NAME_SIZE] = "";
+    int rc = fd < 0 ? fd : sockopts_set(fd, calling->options->sockopts, refused);
+    if (rc == 0)
+        rc = connect_unix(calling, fd);
     if (rc == 0)
         return make_conn(calling, fd, NULL);
     if (fd >= 0)
         (void)kernel->close(fd);
-    failure_set(rc, "connect %.200s", calling->text);
+    if (refused[0])
+        failure_set(rc, "connect %.200s: socket option %s", calling->text, refused);
+    else
+        failure_set(rc, "connect %.200s", calling->text);
+    return NULL;
+}
+
+static bell_conn *call_inherited(const struct calling *calling)
+{
+    char refused[SOCKOPT_NAME_SIZE];
+    int rc = sockopts_set(calling->addr.fd, calling->options->sockopts, refused);
+    if (rc == 0)
+        return bell_attach(calling->addr.fd);
+    failure_set(rc, "connect %.200s: socket option %s", calling->text, refused);
     return NULL;
 }
 
@@ -467,7 +494,7 @@ static bell_conn *call(const struct calling *calling)
 {
     switch (calling->addr.scheme) {
     case ADDR_FD:
-        return bell_attach(calling->addr.fd);
+        return call_inherited(calling);
     case ADDR_UNIX:
         return call_unix(calling);
     case ADDR_TCP:

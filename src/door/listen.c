@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "door/door.h"
+#include "door/sockopts.h"
 #include "kernel/kernel.h"
 #include "wait/failure.h"
 
@@ -21,10 +22,15 @@ struct opening {
     const struct bell_server_options *options;
     struct listener *list;
     struct listener **end;
+    char refused[SOCKOPT_NAME_SIZE]; // the option of the user that the kernel did not take, or ""
 };
 
 static int fail(const struct opening *opening, int error)
 {
+    if (opening->refused[0])
+        return failure_set(error, "listen %.300s: socket option %s", opening->address,
+                           opening->refused),
+               error;
     return failure_set(error, "listen %.300s", opening->address), error;
 }
 
@@ -88,8 +94,10 @@ static int append(struct opening *opening, int fd, struct listener **ret_listene
 
 // ---- TCP --------------------------------------------------------------------------------------
 
-static int set_tcp_options(int fd, const struct sockaddr *address, bool dual, unsigned flags)
+static int set_tcp_options(struct opening *opening, int fd, const struct sockaddr *address,
+                           bool dual)
 {
+    unsigned flags = opening->options->flags;
     int rc = 0;
     if (!(flags & BELL_NO_REUSEADDR))
         rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR);
@@ -99,8 +107,12 @@ static int set_tcp_options(int fd, const struct sockaddr *address, bool dual, un
         int only = !dual;
         rc = kernel->setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
     }
-    // Accepted sockets inherit it: one call for all of them.
-    return rc < 0 ? rc : set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+    // Accepted sockets inherit it, and what the user asks for: one call for all of them.
+    if (rc == 0)
+        rc = set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+    if (rc == 0)
+        rc = sockopts_set(fd, opening->options->sockopts, opening->refused);
+    return rc;
 }
 
 static int listen_tcp(struct opening *opening, const struct sockaddr *address, socklen_t size,
@@ -109,7 +121,7 @@ static int listen_tcp(struct opening *opening, const struct sockaddr *address, s
     int fd = kernel->socket(address->sa_family, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
-    int rc = set_tcp_options(fd, address, dual, opening->options->flags);
+    int rc = set_tcp_options(opening, fd, address, dual);
     if (rc == 0)
         rc = kernel->bind(fd, address, size);
     if (rc == 0)
@@ -305,8 +317,10 @@ static int listen_on_path(struct opening *opening, const struct addr *addr)
     if (lock_fd < 0 && !abstract)
         return lock_fd;
     int fd = kernel->socket(AF_UNIX, SOCK_STREAM, 0);
-    int rc = fd < 0 ? fd : abstract ? bind_unix(fd, addr) : bind_path(fd, addr);
+    int rc = fd < 0 ? fd : sockopts_set(fd, opening->options->sockopts, opening->refused);
     struct listener *listener = NULL;
+    if (rc == 0)
+        rc = abstract ? bind_unix(fd, addr) : bind_path(fd, addr);
     if (rc == 0)
         rc = kernel->listen(fd, backlog_of(opening));
     if (rc < 0) {
@@ -349,6 +363,8 @@ static int listen_inherited(struct opening *opening, const struct addr *addr)
     }
     if (rc == 0)
         rc = kernel->set_flags(addr->fd);
+    if (rc == 0)
+        rc = sockopts_set(addr->fd, opening->options->sockopts, opening->refused);
     if (rc < 0)
         return fail(opening, rc);
     struct listener *listener = NULL;

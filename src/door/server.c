@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "door/door.h"
+#include "door/sockopts.h"
 #include "kernel/kernel.h"
 #include "task/helpers.h"
 #include "wait/backend.h"
@@ -70,6 +71,8 @@ static int copy_options(struct bell_server *server, const struct bell_server_opt
                            "options.size is %zu, not sizeof(struct bell_server_options), %zu",
                            options->size, sizeof *options);
     int rc = check_ranges(options);
+    if (rc == 0)
+        rc = sockopts_check(options->sockopts, "options.sockopts");
     if (rc < 0)
         return rc;
 
