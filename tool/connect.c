@@ -1,216 +1,360 @@
-// doorbell connect: stdin to the socket, the socket to stdout.
+// doorbell connect: stdin to a socket, the socket to stdout. It calls, or with -l it is called.
 
+#include "converse.h"
 #include "pages.h"
 #include "tool.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { CHUNK_SIZE = 64 * 1024 };
+// ---- The command line -------------------------------------------------------------------------
 
 struct settings {
     struct common common; // first
-    struct bell_options options;
-    char *address; // freed at the end
-    int64_t idle;
+    struct talk talk;
+    const char *send;
+    bool listen, check, times;
+    int64_t wait, timeout;
+    const char *bind;
+    struct text_list sockopts;
+    char *address, *bind_address, *sockopt_text, *sent_text; // made of these; freed at the end
 };
 
 #define FIELD(field) offsetof(struct settings, field)
 
 static const struct option_row options[] = {
-    OPTION('t', "timeout", "TIME", OPTION_TIME, FIELD(options.timeout),
-           "for connecting: 250ms 5s 2m", .initial = "10s"),
-    OPTION('i', "idle", "TIME", OPTION_TIME, FIELD(idle), "give up after TIME without an answer",
-           .initial = "never"),
+    OPTION('l', "listen", NULL, OPTION_SET, FIELD(listen),
+           "wait for one caller instead of calling"),
+    OPTION('s', "send", "TEXT", OPTION_TEXT, FIELD(send),
+           "send TEXT, not stdin; it may have \\n \\r \\t \\0 \\\\ \\xHH"),
+    OPTION('e', "expect", "TEXT", OPTION_TEXT, FIELD(talk.expect),
+           "exit 0 once TEXT has arrived, 1 if it never does"),
+    OPTION('z', "check", NULL, OPTION_SET, FIELD(check),
+           "only see whether it answers, and how fast"),
+    OPTION(0, "wait", "TIME", OPTION_TIME, FIELD(wait),
+           "keep trying until something listens there"),
+    OPTION('t', "timeout", "TIME", OPTION_TIME, FIELD(timeout),
+           "for each attempt to connect: 250ms 5s 2m", .initial = "10s"),
+    OPTION('i', "idle", "TIME", OPTION_TIME, FIELD(talk.idle),
+           "give up after TIME in which no data came or went", .initial = "never"),
+    OPTION('b', "bind", "ADDRESS", OPTION_TEXT, FIELD(bind),
+           "call from this address: 127.0.0.2 or *:5000"),
+    OPTION('C', "crlf", NULL, OPTION_SET, FIELD(talk.crlf), "send CR LF for every newline"),
+    OPTION(0, "no-half-close", NULL, OPTION_SET, FIELD(talk.no_half_close),
+           "keep the sending side open after stdin ends"),
+    OPTION(0, "send-only", NULL, OPTION_SET, FIELD(talk.send_only),
+           "show nothing; done when the other end has it all"),
+    OPTION(0, "recv-only", NULL, OPTION_SET, FIELD(talk.recv_only), "do not read stdin"),
+    OPTION(0, "sockopt", "O=V", OPTION_LIST, FIELD(sockopts),
+           "a socket option by its name: nodelay=0, rcvbuf=4k,\n"
+           "linger=0, keepidle=30s, ...; may be repeated"),
+    OPTION('x', "hex", NULL, OPTION_SET, FIELD(talk.hex),
+           "show both directions in hexadecimal, on stderr"),
+    OPTION(0, "raw", NULL, OPTION_SET, FIELD(talk.raw),
+           "show a terminal what comes as it is: control\n"
+           "characters too, else ^X"),
+    OPTION(0, "times", NULL, OPTION_SET, FIELD(times),
+           "begin each note with the seconds since the start"),
+    OPTION(0, "info", NULL, OPTION_SET, FIELD(talk.tcp_info),
+           "when done, tell what TCP knows: rtt, retransmissions"),
     OPTION_END,
 };
 
 const struct page connect_page = {
     .name = "connect",
-    .summary = "call a server: stdin goes there, what comes goes to stdout",
-    .usage = (const char *const[]){"connect [ADDRESS | HOST PORT] [OPTIONS]", NULL},
+    .summary = "call a server, or wait for a caller, and copy stdin there and what comes to stdout",
+    .usage = (const char *const[]){"connect [ADDRESS | HOST PORT] [OPTIONS]",
+                                   "connect -l [ADDRESS] [OPTIONS]", NULL},
     .description =
-        "Copies stdin to the socket and the socket to stdout. When stdin ends the server\n"
-        "is told so (half-close) and reading goes on until the server is done. The exit\n"
+        "Copies stdin to the socket and the socket to stdout. When stdin ends the other\n"
+        "end is told so (half-close), and reading goes on until it is done, too. When the\n"
+        "other end is done first, stdin is still sent, unless it is a terminal. The exit\n"
         "code says whether everything arrived. The address is " DEFAULT_ADDRESS " if none\n"
         "is given.",
     .options = options,
-    .examples = (const struct example[]){{"connect localhost 7464 < README.md", NULL},
-                                         {"connect /tmp/echo.sock", NULL},
-                                         {NULL, NULL}},
+    .notes = "At a terminal: Ctrl-D ends your data, Ctrl-C quits, Ctrl-] asks for a command:\n"
+             "status, hex, reset, quit. Nothing you type is otherwise special.\n"
+             "\n"
+             "Exit codes: 0 all arrived, 1 --expect failed, 2 usage, 3 no such name, 4 refused,\n"
+             "5 timed out, 6 broken in the middle, 8 cannot listen. doorbell help exit-codes",
+    .examples =
+        (const struct example[]){
+            {"connect localhost 7464", "as nc and telnet take it"},
+            {"connect example.net 80 -s 'HEAD / HTTP/1.0\\r\\n\\r\\n'", NULL},
+            {"connect -z --wait 30s localhost:5432", "until the database is there"},
+            {"connect -l '*:9000' > file", "there: doorbell connect HOST:9000 < file"},
+            {NULL, NULL}},
     .operands = "@address",
 };
+
+static char *format(const char *text, ...) __attribute__((format(printf, 1, 2)));
+
+// An allocated text; the program ends when there is no memory for it.
+static char *format(const char *text, ...)
+{
+    char *formatted = NULL;
+    va_list arguments;
+    va_start(arguments, text);
+    int length = vasprintf(&formatted, text, arguments);
+    va_end(arguments);
+    if (length >= 0)
+        return formatted;
+    complain("out of memory");
+    exit(EXIT_BROKEN);
+}
 
 // HOST PORT, as nc and telnet take it.
 static char *join_host_and_port(const char *host, const char *port)
 {
-    size_t size = strlen(host) + strlen(port) + 4;
-    char *address = malloc(size);
-    if (address)
-        snprintf(address, size, strchr(host, ':') && host[0] != '[' ? "[%s]:%s" : "%s:%s", host,
-                 port);
-    return address;
+    bool bare = strchr(host, ':') && host[0] != '[';
+    return bare ? format("[%s]:%s", host, port) : format("%s:%s", host, port);
 }
 
-static int take_address(int count, char **words, struct settings *ret)
+static bool take_address(struct settings *settings, int count, char **words)
 {
     if (count > 2) {
         complain("one address or HOST PORT is wanted, not %d words", count);
-        return EXIT_USAGE;
+        return false;
     }
     if (count == 2)
-        ret->address = join_host_and_port(words[0], words[1]);
+        settings->address = join_host_and_port(words[0], words[1]);
     else
-        ret->address = strdup(count ? words[0] : DEFAULT_ADDRESS);
-    if (ret->address)
-        return EXIT_DONE;
-    complain("out of memory");
-    return EXIT_BROKEN;
+        settings->address = format("%s", count ? words[0] : DEFAULT_ADDRESS);
+    return true;
 }
 
-// ---- Copying ----------------------------------------------------------------------------------
-
-// stdin and stdout may block, so they are read and written on helper threads.
-struct transfer {
-    char *into;
-    const char *from;
-    size_t size;
-    int count; // of bytes, or -1
-    int error;
-};
-
-static int read_stdin(void *arg)
+// An address to call from may come without a port: 127.0.0.2, ::1, [::1].
+static void take_bind(struct settings *settings)
 {
-    struct transfer *t = arg;
-    do
-        t->count = (int)read(STDIN_FILENO, t->into, t->size);
-    while (t->count < 0 && errno == EINTR);
-    t->error = errno;
-    return 0;
+    const char *bind = settings->bind;
+    const char *colon = bind ? strchr(bind, ':') : NULL;
+    if (!bind)
+        return;
+    if (!colon)
+        settings->bind_address = format("%s:0", bind);
+    else if (bind[0] != '[' && strchr(colon + 1, ':'))
+        settings->bind_address = format("[%s]:0", bind);
+    else if (bind[0] == '[' && bind[strlen(bind) - 1] == ']')
+        settings->bind_address = format("%s:0", bind);
+    else
+        settings->bind_address = format("%s", bind);
 }
 
-static int write_stdout(void *arg)
+static void take_sockopts(struct settings *settings)
 {
-    struct transfer *t = arg;
-    while (t->size > 0) {
-        ssize_t n = write(STDOUT_FILENO, t->from, t->size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            t->error = errno;
-            return -1;
-        }
-        t->from += n;
-        t->size -= (size_t)n;
+    const struct text_list *list = &settings->sockopts;
+    for (int i = 0; i < list->count; i++) {
+        char *longer =
+            format("%s%s%s", i ? settings->sockopt_text : "", i ? "," : "", list->texts[i]);
+        free(settings->sockopt_text);
+        settings->sockopt_text = longer;
     }
-    return 0;
 }
 
-struct copy {
-    bell_conn *conn;
-    struct transfer in;
+static bool take_texts(struct settings *settings)
+{
+    struct talk *talk = &settings->talk;
+    if (settings->send) {
+        if (!parse_escapes("--send", settings->send, &settings->sent_text, &talk->text_size))
+            return false;
+        talk->text = settings->sent_text;
+    }
+    if (!talk->expect)
+        return true;
+    char *expected;
+    if (!parse_escapes("--expect", talk->expect, &expected, &talk->expect_size))
+        return false;
+    talk->expect = expected;
+    if (talk->expect_size > 0)
+        return true;
+    complain("--expect: what is expected?");
+    return false;
+}
+
+// Options that contradict each other.
+static bool check_together(const struct settings *s)
+{
+    static const char no[] = "makes no sense with";
+    const char *first = NULL, *second = NULL;
+    if (s->listen && (s->check || s->wait || s->timeout || s->bind)) {
+        first = s->check ? "--check" : s->wait ? "--wait" : s->timeout ? "--timeout" : "--bind";
+        second = "--listen";
+    } else if (s->talk.send_only && (s->talk.recv_only || s->talk.expect)) {
+        first = s->talk.recv_only ? "--recv-only" : "--expect";
+        second = "--send-only";
+    } else if (s->talk.recv_only && s->send) {
+        first = "--send";
+        second = "--recv-only";
+    }
+    if (first)
+        complain("%s %s %s", first, no, second);
+    return !first;
+}
+
+static int take_arguments(struct settings *settings, int argc, char **argv)
+{
+    int first = parse_options(&connect_page, settings, argc, argv);
+    if (first < 0)
+        return first;
+    begin_notes(&settings->common, settings->times);
+    take_bind(settings);
+    take_sockopts(settings);
+    bool ok = check_together(settings) && take_texts(settings) &&
+              take_address(settings, argc - first, argv + first);
+    return ok ? 0 : PARSED_BAD;
+}
+
+static void free_arguments(struct settings *settings)
+{
+    free(settings->address);
+    free(settings->bind_address);
+    free(settings->sockopt_text);
+    // The texts may be in the hands of a task that was left to itself.
+}
+
+// ---- Calling ----------------------------------------------------------------------------------
+
+#define RETRY_PAUSE_MIN (10 * BELL_MS)
+#define RETRY_PAUSE_MAX (250 * BELL_MS)
+
+// Whether it may be otherwise a little later.
+static bool may_come(int error)
+{
+    switch (error) {
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ENOENT:
+    case ETIMEDOUT:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EAGAIN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// Calls until somebody answers, or the time of --wait is over.
+static bell_conn *call(const struct settings *settings)
+{
+    struct bell_options how = {
+        .size = sizeof how,
+        .timeout = settings->timeout ? settings->timeout : 10 * BELL_SECOND,
+        .bind = settings->bind_address,
+        .sockopts = settings->sockopt_text,
+        .flags = settings->common.flags,
+    };
+    int64_t until = settings->wait ? bell_in(settings->wait) : 0;
+    int64_t pause = RETRY_PAUSE_MIN;
+    for (;;) {
+        bell_conn *conn = bell_connect(settings->address, &how);
+        int64_t left = until - bell_now();
+        if (conn || !may_come(errno) || left <= 0)
+            return conn;
+        int error = errno;
+        if (bell_sleep(pause < left ? pause : left) < 0)
+            return NULL;
+        pause = pause < RETRY_PAUSE_MAX ? 2 * pause : pause;
+        errno = error;
+    }
+}
+
+static void tell_connected(bell_conn *conn, const struct settings *settings, int64_t took)
+{
+    double ms = (double)took / (double)BELL_MS;
+    bool somebody_looks = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+    if (settings->check || settings->common.verbose > 0 || (somebody_looks && !settings->send))
+        note("connected to %s from %s in %.2f ms", bell_peer(conn), bell_local(conn), ms);
+    tell("connected", "s:s, s:s, s:f", "peer", bell_peer(conn), "local", bell_local(conn), "ms",
+         ms);
+}
+
+static int call_and_converse(const struct settings *settings)
+{
+    int64_t began = bell_now();
+    bell_conn *conn = call(settings);
+    if (!conn) {
+        int code = (int)exit_code_of(errno);
+        complain("%s", bell_error());
+        return code;
+    }
+    tell_connected(conn, settings, bell_now() - began);
+    if (!settings->check)
+        return converse(conn, &settings->talk, true);
+    (void)bell_close(conn);
+    return EXIT_DONE;
+}
+
+// ---- Being called -----------------------------------------------------------------------------
+
+struct reception {
+    const struct settings *settings;
+    bool taken;
     int code;
 };
 
-static int copy_in(struct copy *copy)
+// The first caller is the one; who else is in the queue is sent away.
+static int receive_caller(bell_conn *conn, void *arg)
 {
-    struct transfer *in = &copy->in;
-    for (;;) {
-        if (bell_block(read_stdin, in, NULL) < 0)
-            return EXIT_DONE; // the server has finished first
-        if (in->count < 0) {
-            complain("stdin: %s", strerror(in->error));
-            return EXIT_BROKEN;
-        }
-        if (in->count == 0)
-            return bell_shutdown(copy->conn, SHUT_WR) < 0 ? EXIT_BROKEN : EXIT_DONE;
-        if (bell_write(copy->conn, in->into, (size_t)in->count) < 0) {
-            // The server may have said why before it hung up: what it said is still read.
-            if (errno != ECANCELED)
-                complain("%s", bell_error());
-            return EXIT_BROKEN;
-        }
+    struct reception *reception = arg;
+    if (reception->taken)
+        return -1;
+    reception->taken = true;
+    bell_server_stop(bell_conn_server(conn));
+    if (reception->settings->common.verbose > 0 || isatty(STDERR_FILENO))
+        note("called by %s", bell_peer(conn));
+    tell("connected", "s:s, s:s", "peer", bell_peer(conn), "local", bell_local(conn));
+    reception->code = converse(conn, &reception->settings->talk, false);
+    return reception->code;
+}
+
+static void tell_listening(const struct bell_event *event, void *arg)
+{
+    (void)arg;
+    if (event->kind == BELL_EVENT_LISTENING) {
+        note("%s", event->text);
+        tell("listening", "s:s", "address", event->text + strlen("listening on "));
+    } else if (event->kind == BELL_EVENT_TROUBLE) {
+        complain("%s", event->text);
     }
 }
 
-static int copy_in_task(void *arg)
+static int be_called(const struct settings *settings)
 {
-    struct copy *copy = arg;
-    copy->code = copy_in(copy);
-    return 0;
-}
-
-static int copy_out(struct copy *copy, int64_t idle)
-{
-    for (;;) {
-        const void *data;
-        if (idle)
-            bell_deadline(copy->conn, bell_in(idle));
-        ssize_t n = bell_peek(copy->conn, 1, &data);
-        if (n == 0)
-            return EXIT_DONE;
-        if (n < 0) {
-            complain("%s", bell_error());
-            return (int)exit_code_of(errno == ETIMEDOUT ? ETIMEDOUT : EIO);
-        }
-        struct transfer out = {.from = data, .size = (size_t)n};
-        int result = 0;
-        if (bell_block(write_stdout, &out, &result) < 0 || result < 0) {
-            complain("stdout: %s", strerror(out.error));
-            return EXIT_BROKEN;
-        }
-        bell_skip(copy->conn, (size_t)n);
-    }
-}
-
-static int converse(bell_conn *conn, const struct settings *settings)
-{
-    // Not freed: a helper thread may still be reading into it when the server has finished.
-    static char chunk[CHUNK_SIZE];
-    static struct copy copy;
-    copy = (struct copy){.conn = conn, .in = {.into = chunk, .size = sizeof chunk}};
-    bell_group *group = bell_group_open();
-    if (!group || bell_go(group, copy_in_task, &copy) < 0) {
+    struct reception reception = {.settings = settings};
+    struct bell_server_options how = {
+        .size = sizeof how,
+        .name = "connect",
+        .model = "coroutines",
+        .workers = 1,
+        .grace = BELL_NEVER,
+        .sockopts = settings->sockopt_text,
+        .flags = settings->common.flags,
+        .log = tell_listening,
+    };
+    bell_server *server = bell_server_open(receive_caller, &reception, &how);
+    if (!server || bell_server_listen(server, settings->address) < 0) {
+        reception.code = (int)exit_code_of_listen(errno);
         complain("%s", bell_error());
-        bell_group_close(group);
-        return EXIT_BROKEN;
+    } else if (bell_server_run(server) < 0 && !reception.code) {
+        reception.code = (int)exit_code_of(errno);
+        complain("%s", bell_error());
     }
-    int code = copy_out(&copy, settings->idle);
-    bell_group_close(group);
-    return code != EXIT_DONE ? code : copy.code;
+    bell_server_close(server);
+    return reception.code;
 }
 
 int connect_main(int argc, char **argv)
 {
-    struct settings settings = {
-        .options = {.size = sizeof settings.options, .timeout = 10 * BELL_SECOND}};
-    int first = parse_options(&connect_page, &settings, argc, argv);
-    if (first < 0)
-        return first == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
-    begin_notes(&settings.common, false);
-    int code = take_address(argc - first, argv + first, &settings);
-    if (code != EXIT_DONE)
-        return code;
-    settings.options.flags |= settings.common.flags;
-
-    bell_conn *conn = bell_connect(settings.address, &settings.options);
-    if (!conn) {
-        code = (int)exit_code_of(errno);
-        complain("%s", bell_error());
-        free(settings.address);
-        return code;
-    }
-    if (isatty(STDERR_FILENO) && isatty(STDIN_FILENO))
-        note("connected to %s", bell_peer(conn));
-    code = converse(conn, &settings);
-    if (code == EXIT_DONE)
-        (void)bell_close(conn);
-    else
-        bell_abort(conn);
-    free(settings.address);
+    struct settings settings = {.send = NULL};
+    int parsed = take_arguments(&settings, argc, argv);
+    int code = parsed == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
+    if (parsed == 0)
+        code = settings.listen ? be_called(&settings) : call_and_converse(&settings);
+    free_arguments(&settings);
     return code;
 }

@@ -204,18 +204,12 @@ static bool listen_on_all(bell_server *server, char **addresses, int count)
     return true;
 }
 
-static int exit_code_of_listen(int error)
-{
-    int code = (int)exit_code_of(error);
-    return code == EXIT_REFUSED || error == EADDRINUSE ? EXIT_LISTEN : code;
-}
-
 static int run(bell_server *server, struct settings *settings, char **addresses, int count)
 {
     if (!server || !listen_on_all(server, addresses, count)) {
         int error = errno;
         complain("%s", bell_error());
-        return exit_code_of_listen(error);
+        return (int)exit_code_of_listen(error);
     }
     while (bell_server_address(server, settings->to_announce))
         settings->to_announce++;

@@ -30,6 +30,9 @@ int connect_main(int argc, char **argv);
 // The exit code for an errno of a failed call.
 enum exit_code exit_code_of(int error);
 
+// The same for a call that was to listen.
+enum exit_code exit_code_of_listen(int error);
+
 // ---- notes.c: everything that is said on stderr -------------------------------------------------
 
 struct common;

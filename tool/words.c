@@ -34,6 +34,12 @@ enum exit_code exit_code_of(int error)
     }
 }
 
+enum exit_code exit_code_of_listen(int error)
+{
+    enum exit_code code = exit_code_of(error);
+    return code == EXIT_REFUSED || error == EADDRINUSE ? EXIT_LISTEN : code;
+}
+
 bool parse_time(const char *text, int64_t *ret_ns)
 {
     static const struct {

@@ -1,0 +1,27 @@
+// A conversation: stdin goes to a connection, and what comes from there goes to stdout.
+
+#pragma once
+
+#include <doorbell.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct talk {
+    const char *text; // what to send in place of stdin, or NULL
+    size_t text_size;
+    const char *expect; // what to wait for, or NULL
+    size_t expect_size;
+    int64_t idle; // give up when nothing moves for so long; 0: never
+    bool crlf;    // CR LF for every newline that has no CR
+    bool no_half_close, send_only, recv_only;
+    bool hex; // show both directions
+    bool raw; // a terminal gets everything as it comes
+    bool tcp_info;
+};
+
+// Runs it to its end, and closes the connection unless it is a handler's.
+//
+// owned    the connection is ours to close
+// returns  an exit code; failures are told
+int converse(bell_conn *conn, const struct talk *talk, bool owned);
