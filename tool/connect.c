@@ -2,6 +2,7 @@
 
 #include "converse.h"
 #include "pages.h"
+#include "terminal.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -79,8 +80,8 @@ const struct page connect_page = {
     .notes = "At a terminal: Ctrl-D ends your data, Ctrl-C quits, Ctrl-] asks for a command:\n"
              "status, hex, reset, quit. Nothing you type is otherwise special.\n"
              "\n"
-             "Exit codes: 0 all arrived, 1 --expect failed, 2 usage, 3 no such name, 4 refused,\n"
-             "5 timed out, 6 broken in the middle, 8 cannot listen. doorbell help exit-codes",
+             "Exit codes: 0 all arrived, 1 --expect failed, 2 usage, 3 no such name,\n"
+             "4 refused, 5 timed out, 6 broken in the middle, 8 cannot listen.",
     .examples =
         (const struct example[]){
             {"connect localhost 7464", "as nc and telnet take it"},
@@ -218,6 +219,9 @@ static void free_arguments(struct settings *settings)
 
 // ---- Calling ----------------------------------------------------------------------------------
 
+// When both have ended there is nothing to linger for; when we end before them, because what was expected
+// has come, nobody wants to wait.
+#define LINGER_TIME (50 * BELL_MS)
 #define RETRY_PAUSE_MIN (10 * BELL_MS)
 #define RETRY_PAUSE_MAX (250 * BELL_MS)
 
@@ -245,6 +249,7 @@ static bell_conn *call(const struct settings *settings)
         .size = sizeof how,
         .timeout = settings->timeout ? settings->timeout : 10 * BELL_SECOND,
         .bind = settings->bind_address,
+        .linger_time = LINGER_TIME,
         .sockopts = settings->sockopt_text,
         .flags = settings->common.flags,
     };
@@ -332,6 +337,7 @@ static int be_called(const struct settings *settings)
         .model = "coroutines",
         .workers = 1,
         .grace = BELL_NEVER,
+        .linger_time = LINGER_TIME,
         .sockopts = settings->sockopt_text,
         .flags = settings->common.flags,
         .log = tell_listening,
@@ -353,6 +359,8 @@ int connect_main(int argc, char **argv)
     struct settings settings = {.send = NULL};
     int parsed = take_arguments(&settings, argc, argv);
     int code = parsed == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
+    if (!settings.check && !settings.send && !settings.talk.recv_only && parsed == 0)
+        settings.talk.terminal = terminal_begin();
     if (parsed == 0)
         code = settings.listen ? be_called(&settings) : call_and_converse(&settings);
     free_arguments(&settings);

@@ -14,8 +14,8 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,7 +149,8 @@ static void tell_tcp_info(bell_conn *conn)
         note("this is not a TCP connection, and has no such figures");
         return;
     }
-    note("rtt %.3f ms, give or take %.3f; %u retransmissions; segments of %u bytes, congestion window of %u",
+    note("rtt %.3f ms, give or take %.3f; %u retransmissions; segments of %u bytes, congestion "
+         "window of %u",
          info.tcpi_rtt / 1e3, info.tcpi_rttvar / 1e3, info.tcpi_total_retrans, info.tcpi_snd_mss,
          info.tcpi_snd_cwnd);
     tell("tcp_info", "s:i, s:i, s:i, s:i, s:i", "rtt_us", (int)info.tcpi_rtt, "rttvar_us",
@@ -187,19 +188,23 @@ static bool obey(struct conversation *c, const char *line, size_t size)
     return true;
 }
 
-// What was typed: bytes to send, a Ctrl-] that asks for a command, or a command.
+// What was typed: bytes to send, Ctrl-] that asks for a command, the command.
 static bool take_typed(struct conversation *c, const char *data, size_t size)
 {
-    if (c->commanding) {
-        c->commanding = false;
-        return obey(c, data, size);
-    }
-    bool escape = c->terminal && size > 0 && data[size - 1] == TERMINAL_ESCAPE;
-    if (!send_input(c, data, size - escape))
-        return false;
-    if (escape) {
+    while (size > 0) {
+        if (c->commanding) {
+            c->commanding = false;
+            return obey(c, data, size);
+        }
+        const char *escape = c->talk.terminal ? memchr(data, TERMINAL_ESCAPE, size) : NULL;
+        if (!escape)
+            return send_input(c, data, size);
+        if (!send_input(c, data, (size_t)(escape - data)))
+            return false;
         fputs("\ndoorbell> ", stderr);
         c->commanding = true;
+        size -= (size_t)(escape - data) + 1;
+        data = escape + 1;
     }
     return true;
 }
@@ -362,7 +367,7 @@ static void take_end(struct conversation *c)
     }
     end_stdout(c);
     // Who types has seen that nothing more comes, and would have to end what nobody reads any more.
-    if (c->terminal || c->talk.recv_only)
+    if (c->talk.terminal || c->talk.recv_only)
         end_with(c, c->code);
 }
 
@@ -424,7 +429,6 @@ int converse(bell_conn *conn, const struct talk *talk, bool owned)
                               .in = {.into = chunk, .size = sizeof chunk},
                               .moved = bell_now(),
                               .group = bell_group_open()};
-    c.terminal = !talk->text && !talk->recv_only && terminal_begin();
     if (!talk->raw && isatty(STDOUT_FILENO))
         c.cleaner = &cleaner;
     if (c.group && bell_go(c.group, receive_task, &c) == 0 &&

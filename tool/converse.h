@@ -18,6 +18,7 @@ struct talk {
     bool hex; // show both directions
     bool raw; // a terminal gets everything as it comes
     bool tcp_info;
+    bool terminal; // somebody types: see terminal_begin
 };
 
 // Runs it to its end, and closes the connection unless it is a handler's.

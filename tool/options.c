@@ -182,11 +182,13 @@ static void complain_of(const struct page *page, const struct grammar *grammar, 
     const char *names[ROWS_MAX + 1] = {NULL};
     for (int i = 0; i < grammar->count; i++)
         names[i] = grammar->rows[i]->name;
-    const char *near = nearest(word + 2, names);
+    char wrong[64];
+    snprintf(wrong, sizeof wrong, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    const char *near = nearest(wrong, names);
     if (near)
-        complain("there is no option %.60s; did you mean --%s?", word, near);
+        complain("there is no option --%s; did you mean --%s?", wrong, near);
     else
-        complain("there is no option %.60s; doorbell %s --help lists them", word, page->name);
+        complain("there is no option --%s; doorbell %s --help lists them", wrong, page->name);
 }
 
 int parse_options(const struct page *page, void *settings, int argc, char **argv)

@@ -1,5 +1,6 @@
 """doorbell connect: what arrives, and what its exit code says."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -54,19 +55,25 @@ def test_an_answer_that_comes_after_our_end_arrives():
     assert (done.stdout, done.returncode) == (b"\nolleh" * 100000, 0)
 
 
-def test_a_server_that_finishes_first_ends_it_though_stdin_is_open():
+def test_what_is_sent_to_a_server_that_has_gone_is_missed():
     with listener() as door:
         process = subprocess.Popen([DOORBELL, "connect", "127.0.0.1:%d" % door.getsockname()[1]], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
         peer, _ = door.accept()
         peer.sendall(b"I am done\n")
         peer.close()
         try:
-            assert process.wait(PATIENCE) == 0
             assert process.stdout.read() == b"I am done\n"
+            while process.poll() is None:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write(b"still there?\n")
+            assert process.returncode == 6
+            assert b"bytes sent, 10 received" in process.stderr.read()
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                stream.close()
 
 
 def test_ten_megabytes_go_both_ways_at_once():

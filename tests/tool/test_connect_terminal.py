@@ -1,0 +1,179 @@
+"""doorbell connect as somebody uses it who types at a terminal."""
+
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import termios
+import time
+
+import pytest
+
+from programs import DOORBELL, PATIENCE, read_all, read_line, serve
+
+ESCAPE = b"\x1d"
+
+
+class Desk:
+    """A terminal with a program on it."""
+
+    def __init__(self, *command, **environment):
+        self.screen, terminal = pty.openpty()
+        self.before = termios.tcgetattr(terminal)
+        self.terminal = terminal
+        self.process = subprocess.Popen(
+            command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+            env={**os.environ, "TERM": "xterm", **environment},
+            preexec_fn=lambda: os.close(os.open(os.ttyname(0), os.O_RDWR)))  # the session's own terminal
+        self.shown = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.screen)
+        os.close(self.terminal)
+
+    def type(self, keys):
+        os.write(self.screen, keys)
+
+    def wait_for(self, pattern):
+        """What the pattern has found on the screen; what is before it is forgotten."""
+        until = time.monotonic() + PATIENCE
+        while not (found := re.search(pattern, self.shown)):
+            left = until - time.monotonic()
+            assert left > 0 and select.select([self.screen], [], [], left)[0], self.shown
+            self.shown += os.read(self.screen, 65536)
+        self.shown = self.shown[found.end():]
+        return found
+
+
+def at_desk(port, *options, **environment):
+    return Desk(DOORBELL, "connect", "127.0.0.1:%d" % port, *options, **environment)
+
+
+@pytest.fixture
+def door():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        yield listener
+
+
+def take(door):
+    peer, _ = door.accept()
+    peer.settimeout(PATIENCE)
+    return peer
+
+
+def port_of(door):
+    return door.getsockname()[1]
+
+
+def test_lines_go_there_and_ctrl_d_ends_ours():
+    with serve("upper", "127.0.0.1:0") as server, at_desk(server.port) as desk:
+        desk.wait_for(rb"connected to tcp:127.0.0.1:%d from tcp:127.0.0.1:\d+ in [\d.]+ ms" % server.port)
+        desk.type(b"hello\n")
+        desk.wait_for(rb"HELLO\r\n")
+        desk.type(b"\x04")
+        assert desk.process.wait(PATIENCE) == 0
+
+
+def test_the_end_of_the_other_side_ends_it(door):
+    with at_desk(port_of(door)) as desk, take(door) as peer:
+        peer.sendall(b"that was all\n")
+        peer.shutdown(socket.SHUT_WR)
+        desk.wait_for(b"that was all")
+        assert desk.process.wait(PATIENCE) == 0
+        assert read_all(peer) == b""
+
+
+def test_control_characters_of_a_stranger_do_not_reach_the_terminal(door):
+    with at_desk(port_of(door)) as desk, take(door) as peer:
+        peer.sendall(b"\x1b]0;owned\x07 \x9b31m \xc2\x9b \xc3\xa9\xe2\x82\xac\xff\x7f overwritten\rby\r\nend\n")
+        peer.close()
+        desk.wait_for(re.escape(b"^[]0;owned^G \\x9b31m \\xc2\\x9b \xc3\xa9\xe2\x82\xac\\xff^? overwritten^Mby\r\r\nend"))
+
+
+def test_raw_shows_them(door):
+    with at_desk(port_of(door), "--raw") as desk, take(door) as peer:
+        peer.sendall(b"\x1b[1mbold\n")
+        peer.close()
+        desk.wait_for(re.escape(b"\x1b[1mbold"))
+
+
+def test_a_character_may_come_in_pieces(door):
+    with at_desk(port_of(door)) as desk, take(door) as peer:
+        for byte in b"\xe2\x82\xac\n":
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            peer.sendall(bytes([byte]))
+        peer.sendall(b"cut \xe2\x82")
+        peer.close()
+        desk.wait_for(re.escape(b"\xe2\x82\xac\r\ncut \\xe2\\x82"))
+
+
+def test_ctrl_bracket_asks_for_commands(door):
+    with at_desk(port_of(door)) as desk, take(door) as peer:
+        desk.wait_for(b"connected to")
+        desk.type(b"half a line" + ESCAPE)
+        desk.wait_for(b"doorbell> ")
+        assert peer.recv(100) == b"half a line"
+        desk.type(b"status\n")
+        desk.wait_for(rb"11 bytes sent, 0 received")
+        desk.wait_for(rb"rtt [\d.]+ ms")
+        desk.type(ESCAPE)
+        desk.wait_for(b"doorbell> ")
+        desk.type(b"hex\n")
+        desk.wait_for(b"hexadecimal is on")
+        desk.type(b"abc\n")
+        desk.wait_for(rb"> 0000000b  61 62 63 0a")
+        assert read_line(peer) == b"abc\n"
+        desk.type(ESCAPE)
+        desk.wait_for(b"doorbell> ")
+        desk.type(b"qiut\n")
+        desk.wait_for(b"there is no qiut; did you mean quit")
+        desk.type(ESCAPE)
+        desk.wait_for(b"doorbell> ")
+        desk.type(b"quit\n")
+        assert desk.process.wait(PATIENCE) == 0
+        assert read_all(peer) == b""
+
+
+def test_reset_is_a_reset(door):
+    with at_desk(port_of(door)) as desk, take(door) as peer:
+        desk.wait_for(b"connected to")
+        desk.type(ESCAPE)
+        desk.wait_for(b"doorbell> ")
+        desk.type(b"reset\n")
+        assert desk.process.wait(PATIENCE) == 6
+        with pytest.raises(ConnectionResetError):
+            read_all(peer)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_terminal_is_as_before_when_a_signal_ends_it(door, number):
+    with at_desk(port_of(door)) as desk, take(door):
+        desk.wait_for(b"connected to")
+        desk.process.send_signal(number)
+        assert desk.process.wait(PATIENCE) == -number
+        assert termios.tcgetattr(desk.terminal) == desk.before
+
+
+def test_notes_are_dim_unless_color_is_not_wanted(door):
+    with at_desk(port_of(door)) as desk, take(door):
+        desk.wait_for(rb"\x1b\[2mconnected")
+    for options, environment in ((["--color", "never"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "dumb"})):
+        with at_desk(port_of(door), *options, **environment) as desk, take(door):
+            assert b"\x1b" not in desk.wait_for(rb"[^\n]*connected to").group()
+
+
+def test_quiet_says_nothing(door):
+    with at_desk(port_of(door), "-q") as desk, take(door) as peer:
+        peer.sendall(b"data\n")
+        peer.shutdown(socket.SHUT_WR)
+        desk.wait_for(rb"^data\r\n")
+        assert desk.process.wait(PATIENCE) == 0
