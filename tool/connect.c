@@ -132,17 +132,13 @@ static bool take_address(struct settings *settings, int count, char **words)
 static void take_bind(struct settings *settings)
 {
     const char *bind = settings->bind;
-    const char *colon = bind ? strchr(bind, ':') : NULL;
     if (!bind)
         return;
-    if (!colon)
-        settings->bind_address = format("%s:0", bind);
-    else if (bind[0] != '[' && strchr(colon + 1, ':'))
-        settings->bind_address = format("[%s]:0", bind);
-    else if (bind[0] == '[' && bind[strlen(bind) - 1] == ']')
-        settings->bind_address = format("%s:0", bind);
-    else
-        settings->bind_address = format("%s", bind);
+    const char *colon = strchr(bind, ':');
+    bool in_brackets = bind[0] == '[';
+    bool bare_ipv6 = colon && !in_brackets && strchr(colon + 1, ':');
+    bool has_port = in_brackets ? bind[strlen(bind) - 1] != ']' : colon && !bare_ipv6;
+    settings->bind_address = format(bare_ipv6 ? "[%s]%s" : "%s%s", bind, has_port ? "" : ":0");
 }
 
 static void take_sockopts(struct settings *settings)

@@ -111,7 +111,7 @@ static size_t parse_escape(const char *text, char *ret_byte)
     }
     if (*text != 'x' || hex_digit(text[1]) < 0 || hex_digit(text[2]) < 0)
         return 0;
-    *ret_byte = (char)(hex_digit(text[1]) << 4 | hex_digit(text[2]));
+    *ret_byte = (char)(16 * hex_digit(text[1]) + hex_digit(text[2]));
     return 3;
 }
 

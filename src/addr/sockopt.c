@@ -2,7 +2,6 @@
 
 #include "addr/sockopt.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -100,7 +99,7 @@ static bool read_number(const char *text, long *ret_number, const char **ret_uni
     errno = 0;
     *ret_number = strtol(text, &end, 0);
     *ret_unit = end;
-    return !errno && end != text && !isspace((unsigned char)text[0]);
+    return !errno && end != text && text[0] > ' ';
 }
 
 static bool times(long number, long by, int *ret)
@@ -116,7 +115,7 @@ static bool read_size(const char *text, int *ret)
     static const struct {
         const char *unit;
         long bytes;
-    } units[] = {{"", 1}, {"k", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}};
+    } units[] = {{"", 1}, {"k", 1L << 10}, {"M", 1L << 20}, {"G", 1L << 30}};
     long number;
     const char *unit;
     if (!read_number(text, &number, &unit) || number < 0)
