@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 #include <time.h>
+
+#include "kernel/trap.h"
 
 int real_socket(int family, int type, int protocol)
 {
@@ -32,8 +35,8 @@ int real_listen(int fd, int backlog)
 
 int real_accept(int fd, struct sockaddr *ret_peer, socklen_t *size)
 {
-    int n = accept4(fd, ret_peer, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    return n >= 0 ? n : -errno;
+    return (int)kernel_trap(SYS_accept4, fd, (long)ret_peer, (long)size,
+                            SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0);
 }
 
 int real_connect(int fd, const struct sockaddr *address, socklen_t size)
@@ -56,26 +59,22 @@ int real_getpeername(int fd, struct sockaddr *ret_address, socklen_t *size)
 
 ssize_t real_recv(int fd, void *into, size_t size, int flags)
 {
-    ssize_t n = recv(fd, into, size, flags);
-    return n >= 0 ? n : -errno;
+    return kernel_trap(SYS_recvfrom, fd, (long)into, (long)size, flags, 0, 0);
 }
 
 ssize_t real_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    ssize_t n = recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC);
-    return n >= 0 ? n : -errno;
+    return kernel_trap(SYS_recvmsg, fd, (long)message, flags | MSG_CMSG_CLOEXEC, 0, 0, 0);
 }
 
 ssize_t real_send(int fd, const void *from, size_t size, int flags)
 {
-    ssize_t n = send(fd, from, size, flags | MSG_NOSIGNAL);
-    return n >= 0 ? n : -errno;
+    return kernel_trap(SYS_sendto, fd, (long)from, (long)size, flags | MSG_NOSIGNAL, 0, 0);
 }
 
 ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    ssize_t n = sendmsg(fd, message, flags | MSG_NOSIGNAL);
-    return n >= 0 ? n : -errno;
+    return kernel_trap(SYS_sendmsg, fd, (long)message, flags | MSG_NOSIGNAL, 0, 0, 0);
 }
 
 // A SIGPIPE that was pending before the call belongs to the application and stays pending. It can

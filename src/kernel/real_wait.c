@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/trap.h"
+
 #define SECOND 1000000000
 #define MILLISECOND 1000000
 
@@ -55,8 +57,7 @@ int real_epoll_create(void)
 
 int real_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
-    int n = epoll_ctl(epoll, operation, fd, event);
-    return n >= 0 ? n : -errno;
+    return (int)kernel_trap(SYS_epoll_ctl, epoll, operation, fd, (long)event, 0, 0);
 }
 
 // Rounded up, so that nobody wakes before the deadline and turns in circles until it.
@@ -83,11 +84,9 @@ int real_epoll_wait(int epoll, struct epoll_event *events, int count, int64_t de
         span = (struct __kernel_timespec){.tv_sec = left / SECOND, .tv_nsec = left % SECOND};
         timeout = &span;
     }
-    long n = syscall(SYS_epoll_pwait2, epoll, events, count, timeout, NULL, (size_t)0);
-    if (n >= 0)
+    long n = kernel_trap(SYS_epoll_pwait2, epoll, (long)events, count, (long)timeout, 0, 0);
+    if (n != -ENOSYS && n != -EPERM)
         return (int)n;
-    if (errno != ENOSYS && errno != EPERM)
-        return -errno;
     atomic_store_explicit(&no_epoll_pwait2, true, memory_order_relaxed);
     return wait_in_milliseconds(epoll, events, count, deadline);
 }
