@@ -16,6 +16,7 @@
 #include "model/model.h"
 #include "task/group.h"
 #include "wait/wait.h"
+#include "wait/watch.h"
 
 // ---- Listeners (listen.c) ---------------------------------------------------------------------
 
@@ -142,14 +143,3 @@ int shift_descriptor(struct shift *shift);
 void shift_step(struct shift *shift);
 void shift_run(struct shift *shift); // to its end
 void shift_close(struct shift *shift);
-
-// A watch on the crew's stop and cut for a loop that has one visit only; see visit.c.
-struct watch {
-    struct endpoint endpoint;
-    struct wait_call call;
-    struct loop *loop;
-    struct timer again; // when it could not wait for want of memory
-    void (*seen)(struct watch *self);
-};
-void watch_start(struct watch *watch, struct loop *loop, int fd, void (*seen)(struct watch *self));
-void watch_end(struct watch *watch);

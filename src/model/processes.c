@@ -10,10 +10,11 @@
 
 #include "kernel/kernel.h"
 #include "model/model.h"
+#include "wait/watch.h"
 
-// pidfd_open, and waiting on what it gave, can fail for want of a descriptor or of memory; a child that
-// ends before it works is a zombie until then.
-#define WATCH_RETRY ((int64_t)10000000)
+// pidfd_open can fail for want of a descriptor or of memory; a child that ends before it works is a zombie
+// until then.
+#define PIDFD_RETRY ((int64_t)10000000)
 
 // A thread that was told to end is gone after some microseconds; there is no event of that.
 #define FORK_RETRY ((int64_t)1000000)
@@ -37,13 +38,11 @@ static int fork_process(struct crew *crew)
 struct child {
     struct caller *caller;
     int pid;
-    struct endpoint process; // a pidfd
-    struct wait_call ended;
-    struct timer again;
+    struct watch process; // a pidfd
+    struct timer again;   // opens it
 };
 
 static void watch_child(struct child *child);
-static void watch_later(struct child *child);
 
 static void child_is_over(struct child *child, int problem)
 {
@@ -53,32 +52,36 @@ static void child_is_over(struct child *child, int problem)
     caller->crew->ops->over(caller->crew, caller, problem);
 }
 
-static void child_ended(struct wait_call *call)
+static void end_process_watch(struct watch *process)
 {
-    struct child *child = LIST_ENTRY(call, struct child, ended);
+    int pidfd = process->endpoint.fd;
+    watch_end(process);
+    (void)kernel->close(pidfd);
+}
+
+static void child_ended(struct watch *process)
+{
+    struct child *child = LIST_ENTRY(process, struct child, process);
     int status = 0;
-    int rc = kernel->reap(child->process.fd, &status);
-    if (rc == 0 && call->result >= 0) {
-        wait_start(child->caller->home, call); // not yet
+    int rc = kernel->reap(process->endpoint.fd, &status);
+    if (rc == 0) {
+        watch_again(process); // not yet
         return;
     }
-    wait_close(&child->process);
-    if (rc == 0)
-        watch_later(child);
-    else
-        child_is_over(child, rc > 0 ? status : 0);
+    end_process_watch(process);
+    child_is_over(child, rc > 0 ? status : 0);
 }
 
-static void watch_again(struct timer *timer)
+static void call_child_at(struct child *child, int64_t when, void (*expired)(struct timer *timer))
+{
+    child->again.at = when;
+    child->again.expired = expired;
+    timers_add(&child->caller->home->timers, &child->again);
+}
+
+static void open_again(struct timer *timer)
 {
     watch_child(LIST_ENTRY(timer, struct child, again));
-}
-
-static void watch_later(struct child *child)
-{
-    child->again.at = kernel->now() + WATCH_RETRY;
-    child->again.expired = watch_again;
-    timers_add(&child->caller->home->timers, &child->again);
 }
 
 static void reaped_by_others(struct timer *timer)
@@ -89,28 +92,18 @@ static void reaped_by_others(struct timer *timer)
 static void watch_child(struct child *child)
 {
     int fd = kernel->pidfd_open(child->pid);
-    if (fd == -ESRCH) { // somebody else reaped it, since the application ignores SIGCHLD
-        child->again.at = 0;
-        child->again.expired = reaped_by_others;
-        timers_add(&child->caller->home->timers, &child->again);
-        return;
-    }
-    if (fd < 0) {
-        watch_later(child);
-        return;
-    }
-    wait_open(&child->process, fd);
-    child->ended.kind = WAIT_READABLE;
-    child->ended.endpoint = &child->process;
-    child->ended.deadline = INT64_MAX;
-    child->ended.done = child_ended;
-    wait_start(child->caller->home, &child->ended);
+    if (fd >= 0)
+        watch_start(&child->process, child->caller->home, fd, child_ended);
+    else if (fd == -ESRCH) // somebody else reaped it, since the application ignores SIGCHLD
+        call_child_at(child, 0, reaped_by_others);
+    else
+        call_child_at(child, kernel->now() + PIDFD_RETRY, open_again);
 }
 
 void model_forget_child(struct caller *caller)
 {
-    if (caller->child && caller->child->process.fd > 0)
-        (void)kernel->close(caller->child->process.fd);
+    if (caller->child && caller->child->process.endpoint.fd > 0)
+        (void)kernel->close(caller->child->process.endpoint.fd);
 }
 
 // In the child. Never returns.
@@ -161,11 +154,9 @@ struct supervisor;
 struct worker {
     struct supervisor *supervisor;
     int number;
-    int pid; // 0: none
-    struct endpoint process;
-    struct wait_call ended;
+    int pid;              // 0: none
+    struct watch process; // a pidfd
     struct timer restart;
-    struct timer again; // watches it
     int64_t started;
     int deaths; // in a row, of workers that did not live well
 };
@@ -178,8 +169,7 @@ struct supervisor {
     bool stopping;
     int problem; // the first worker could not even be started
     struct task *waiter;
-    struct endpoint stop, cut;
-    struct wait_call stop_call, cut_call;
+    struct watch stop, cut;
     struct timer kill_timer;
     struct timer listen_timer;
 };
@@ -215,28 +205,16 @@ static void worker_is_gone(struct worker *worker, int status)
     timers_add(&supervisor->loop.timers, &worker->restart);
 }
 
-static void watch_worker_again(struct timer *timer)
+static void worker_process_ended(struct watch *process)
 {
-    struct worker *worker = LIST_ENTRY(timer, struct worker, again);
-    wait_start(&worker->supervisor->loop, &worker->ended);
-}
-
-static void worker_process_ended(struct wait_call *call)
-{
-    struct worker *worker = LIST_ENTRY(call, struct worker, ended);
+    struct worker *worker = LIST_ENTRY(process, struct worker, process);
     int status = 0;
-    int rc = kernel->reap(worker->process.fd, &status);
-    if (rc == 0 && call->result >= 0) {
-        wait_start(&worker->supervisor->loop, call);
+    int rc = kernel->reap(process->endpoint.fd, &status);
+    if (rc == 0) {
+        watch_again(process);
         return;
     }
-    if (rc == 0) { // it lives, and could not be waited for
-        worker->again.at = kernel->now() + WATCH_RETRY;
-        worker->again.expired = watch_worker_again;
-        timers_add(&worker->supervisor->loop.timers, &worker->again);
-        return;
-    }
-    wait_close(&worker->process);
+    end_process_watch(process);
     worker_is_gone(worker, rc > 0 ? status : 0);
 }
 
@@ -247,7 +225,7 @@ _Noreturn static void be_worker_process(struct worker *worker)
     int number = worker->number;
     for (int i = 0; i < crew->workers; i++)
         if (supervisor->workers[i].pid)
-            (void)kernel->close(supervisor->workers[i].process.fd);
+            (void)kernel->close(supervisor->workers[i].process.endpoint.fd);
     loop_abandon(&supervisor->loop);
     crew->ops->enter_process(crew, number);
     int rc = crew->ops->work(crew, number);
@@ -271,12 +249,7 @@ static int fork_worker(struct worker *worker)
     }
     worker->pid = pid;
     worker->started = kernel->now();
-    wait_open(&worker->process, fd);
-    worker->ended.kind = WAIT_READABLE;
-    worker->ended.endpoint = &worker->process;
-    worker->ended.deadline = INT64_MAX;
-    worker->ended.done = worker_process_ended;
-    wait_start(&worker->supervisor->loop, &worker->ended);
+    watch_start(&worker->process, &worker->supervisor->loop, fd, worker_process_ended);
     worker->supervisor->alive++;
     return 0;
 }
@@ -307,7 +280,7 @@ static void kill_workers(struct timer *timer)
     struct supervisor *supervisor = LIST_ENTRY(timer, struct supervisor, kill_timer);
     for (int i = 0; i < supervisor->crew->workers; i++)
         if (supervisor->workers[i].pid)
-            (void)kernel->kill(supervisor->workers[i].process.fd, SIGKILL);
+            (void)kernel->kill(supervisor->workers[i].process.endpoint.fd, SIGKILL);
 }
 
 static void kill_at(struct supervisor *supervisor, int64_t when)
@@ -324,11 +297,9 @@ static void stop_listening(struct timer *timer)
     supervisor->crew->ops->stop_listening(supervisor->crew);
 }
 
-static void crew_stopped(struct wait_call *call)
+static void crew_stopped(struct watch *watch)
 {
-    struct supervisor *supervisor = LIST_ENTRY(call, struct supervisor, stop_call);
-    if (call->result < 0)
-        return;
+    struct supervisor *supervisor = LIST_ENTRY(watch, struct supervisor, stop);
     supervisor->stopping = true;
     for (int i = 0; i < supervisor->crew->workers; i++)
         timers_remove(&supervisor->loop.timers, &supervisor->workers[i].restart);
@@ -339,30 +310,16 @@ static void crew_stopped(struct wait_call *call)
     task_wake(supervisor->waiter);
 }
 
-static void crew_cut(struct wait_call *call)
+static void crew_cut(struct watch *watch)
 {
-    struct supervisor *supervisor = LIST_ENTRY(call, struct supervisor, cut_call);
-    if (call->result >= 0)
-        kill_at(supervisor, kernel->now() + KILL_DELAY);
-}
-
-static void watch(struct supervisor *supervisor, struct endpoint *endpoint, struct wait_call *call,
-                  int fd)
-{
-    wait_open(endpoint, fd);
-    call->kind = WAIT_READABLE;
-    call->endpoint = endpoint;
-    call->deadline = INT64_MAX;
-    wait_start(&supervisor->loop, call);
+    kill_at(LIST_ENTRY(watch, struct supervisor, cut), kernel->now() + KILL_DELAY);
 }
 
 static int supervise(struct supervisor *supervisor)
 {
     supervisor->waiter = &supervisor->loop.root;
-    supervisor->stop_call.done = crew_stopped;
-    supervisor->cut_call.done = crew_cut;
-    watch(supervisor, &supervisor->stop, &supervisor->stop_call, supervisor->crew->stop_fd);
-    watch(supervisor, &supervisor->cut, &supervisor->cut_call, supervisor->crew->cut_fd);
+    watch_start(&supervisor->stop, &supervisor->loop, supervisor->crew->stop_fd, crew_stopped);
+    watch_start(&supervisor->cut, &supervisor->loop, supervisor->crew->cut_fd, crew_cut);
 
     for (int i = 0; i < supervisor->crew->workers; i++) {
         struct worker *worker = &supervisor->workers[i];
@@ -385,8 +342,8 @@ static int supervise(struct supervisor *supervisor)
 
     timers_remove(&supervisor->loop.timers, &supervisor->kill_timer);
     timers_remove(&supervisor->loop.timers, &supervisor->listen_timer);
-    wait_release(&supervisor->stop);
-    wait_release(&supervisor->cut);
+    watch_end(&supervisor->stop);
+    watch_end(&supervisor->cut);
     return supervisor->problem;
 }
 
