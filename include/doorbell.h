@@ -19,7 +19,7 @@
 //     }
 //
 // The manners are those of POSIX: -1 or NULL and errno; bell_error() gives the whole sentence.
-// Nothing here prints, exits, or lets a broken connection end the program by SIGPIPE.
+// Nothing here prints unasked, exits, or lets a broken connection end the program by SIGPIPE.
 //
 // Over each function: what it does, its parameters with shapes and units, what it `returns`, and
 // whether it `waits`, that is, whether other handlers may run before it returns. A function that
@@ -605,6 +605,28 @@ BELL_API const char *bell_error(void);
 // returns  the bytes that it had moved before it failed
 // waits    no
 BELL_API size_t bell_done(void);
+
+// ---- Seeing the calls -----------------------------------------------------------------------
+
+// What to add up in `what`.
+enum {
+    BELL_CALLS_ALL = 1 << 0,   // also what is in no book: epoll, poll, eventfd, getsockname, ...
+    BELL_CALLS_TIMES = 1 << 1, // when each began and ended, in seconds of CLOCK_MONOTONIC: with
+                               // these the lines of several programs can be put in order
+};
+
+// Shows each call that the library makes of the system, live, as a book writes it:
+// "[812] accept(3) = 4  from 127.0.0.1:51213". In the brackets is the process, and in a thread other
+// than the main one also the thread: "[812/815]". A call that has to wait is shown when it has ended.
+// To be called before anything else of the library. In the environment BELL_CALLS=1 does the same, on
+// stderr, for any program; BELL_CALLS=all, BELL_CALLS=times, BELL_CALLS=all,times.
+//
+// fd       an open descriptor, which stays yours; lines are left out while they would have to wait for
+//          who reads it, and a line says how many. -1: no more of this
+// what     0: the calls that are in books; or BELL_CALLS_ALL, BELL_CALLS_TIMES
+// returns  0, or -1 EBADF, EINVAL
+// waits    no
+BELL_API int bell_show_calls(int fd, unsigned what);
 
 #ifdef __cplusplus
 }

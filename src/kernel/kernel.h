@@ -96,7 +96,8 @@ struct kernel_ops {
     // How many this process may use, at least 1: its affinity and its control group's quota,
     // rounded up. Reads files: ask once.
     int (*processors)(void);
-    // Starts a detached thread with at least stack_size bytes of stack (0: the system's default).
+    // Starts a detached thread with at least stack_size bytes of stack (0: the system's default, which
+    // helper threads have).
     // All signals are blocked in it, so that they reach the application's threads; but not faults
     // nor SIGPROF.
     int (*thread_start)(void (*run)(void *arg), void *arg, size_t stack_size);
@@ -123,7 +124,7 @@ struct kernel_ops {
     void (*resolve_free)(struct addrinfo *list);
 };
 
-// The table in force. Changed by tests and by the simulator, before anything else runs.
+// The table in force. Changed by tests, by the simulator and by calls.c, before anything else runs.
 extern const struct kernel_ops *kernel;
 
 // The table of the system itself.

@@ -1,4 +1,4 @@
-// The members of kernel_real that live outside real.c. Only real.c and the real_*.c include this.
+// The members of kernel_real that live outside real.c. Only the files of this folder include this.
 
 #pragma once
 
@@ -59,6 +59,15 @@ void real_exit_child(int status);
 int real_thread_start(void (*run)(void *arg), void *arg, size_t stack_size);
 int real_sigaction(int number, const struct sigaction *action, struct sigaction *ret_old);
 int real_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old);
+// The child behind pidfd, if it has ended; 0 while it runs. It is not reaped by this.
+int real_ended_child(int pidfd);
+// Around a call that may raise SIGPIPE and has no MSG_NOSIGNAL: `raised` says that it has.
+struct sigpipe_guard {
+    sigset_t pipe_set, old;
+    bool was_blocked, was_pending;
+};
+void real_hold_sigpipe(struct sigpipe_guard *ret_guard);
+void real_release_sigpipe(const struct sigpipe_guard *guard, bool raised);
 
 // real_limits.c
 int64_t real_descriptor_limit(void);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -188,4 +189,38 @@ int real_sigaction(int number, const struct sigaction *action, struct sigaction 
 int real_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old)
 {
     return -pthread_sigmask(how, set, ret_old);
+}
+
+// A SIGPIPE that was pending before belongs to the application and stays pending. It can be only
+// where the application has blocked the signal; so most calls need two more system calls, not three.
+void real_hold_sigpipe(struct sigpipe_guard *ret_guard)
+{
+    sigset_t pending;
+    sigemptyset(&pending);
+    sigemptyset(&ret_guard->pipe_set);
+    sigaddset(&ret_guard->pipe_set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &ret_guard->pipe_set, &ret_guard->old);
+    ret_guard->was_blocked = sigismember(&ret_guard->old, SIGPIPE);
+    if (ret_guard->was_blocked)
+        sigpending(&pending);
+    ret_guard->was_pending = sigismember(&pending, SIGPIPE);
+}
+
+// The kernel sends SIGPIPE to the thread, and sigtimedwait takes the thread's own first.
+void real_release_sigpipe(const struct sigpipe_guard *guard, bool raised)
+{
+    if (raised && !guard->was_pending) {
+        const struct timespec at_once = {0};
+        while (sigtimedwait(&guard->pipe_set, NULL, &at_once) < 0 && errno == EINTR)
+            continue;
+    }
+    if (!guard->was_blocked)
+        pthread_sigmask(SIG_SETMASK, &guard->old, NULL);
+}
+
+int real_ended_child(int pidfd)
+{
+    siginfo_t info = {0};
+    int n = waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT);
+    return n < 0 ? -errno : info.si_pid;
 }

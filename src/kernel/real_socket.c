@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "kernel/trap.h"
 
@@ -77,29 +76,13 @@ ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags)
     return kernel_trap(SYS_sendmsg, fd, (long)message, flags | MSG_NOSIGNAL, 0, 0, 0);
 }
 
-// A SIGPIPE that was pending before the call belongs to the application and stays pending. It can
-// be only where the application has blocked the signal; so most calls need two more system calls,
-// not three. The kernel sends SIGPIPE to the thread, and sigtimedwait takes the thread's own first.
 ssize_t real_sendfile(int fd, int file, off_t *offset, size_t count)
 {
-    sigset_t pipe_set, old, pending;
-    sigemptyset(&pipe_set);
-    sigaddset(&pipe_set, SIGPIPE);
-    sigemptyset(&pending);
-    pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
-    if (sigismember(&old, SIGPIPE))
-        sigpending(&pending);
-
+    struct sigpipe_guard guard;
+    real_hold_sigpipe(&guard);
     ssize_t n = sendfile(fd, file, offset, count);
     n = n >= 0 ? n : -errno;
-
-    if (n == -EPIPE && !sigismember(&pending, SIGPIPE)) {
-        const struct timespec at_once = {0};
-        while (sigtimedwait(&pipe_set, NULL, &at_once) < 0 && errno == EINTR)
-            continue;
-    }
-    if (!sigismember(&old, SIGPIPE))
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    real_release_sigpipe(&guard, n == -EPIPE);
     return n;
 }
 
