@@ -12,7 +12,8 @@ import threading
 
 import pytest
 
-from programs import BUILD, DOORBELL, MODELS, PATIENCE, ROOT, Server, example, read_all, read_exactly, run, serve
+from programs import (BACKENDS, BUILD, DOORBELL, MODELS, PATIENCE, ROOT, Server, example, read_all, read_exactly, run,
+                      serve)
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 CALL = re.compile(r"\[(\d+)(?:/(\d+))?\] (.*)")
@@ -92,11 +93,11 @@ def without_numbers(text, ports):
     return text
 
 
-def record(model):
+def record(model, backend):
     """What a server of this model calls for two callers. Where several processes or threads accept, without the stop:
     who is the first to stop listening is free there."""
     has_crew = model in ("prefork", "pool")
-    with serve("echo", "127.0.0.1:0", "-m", model, *(("-w", "2") if has_crew else ())) as server:
+    with serve("echo", "127.0.0.1:0", "-m", model, *(("-w", "2") if has_crew else ()), backend=backend) as server:
         server.wait_for("listening on")
         begin = warm = 0
         if model == "pool":
@@ -113,10 +114,11 @@ def record(model):
     return without_numbers(lanes_of(calls, model), ports)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("model", MODELS)
-def test_each_model_makes_the_calls_of_its_book(model):
+def test_each_model_makes_the_calls_of_its_book(model, backend):
     path = os.path.join(FOLDER, model + ".txt")
-    calls = record(model)
+    calls = record(model, backend)
     if os.environ.get("DOORBELL_GOLDEN") == "write":
         with open(path, "w") as golden:
             golden.write(calls)
