@@ -249,7 +249,8 @@ static int send_task(void *arg)
     if (!complete)
         return 0;
     tell("eof", "s:s", "of", "stdin");
-    if (!c->talk.no_half_close && bell_shutdown(c->conn, SHUT_WR) < 0 && !c->their_end)
+    // On a connection that was reset the other task learns why there is nothing to end any more.
+    if (!c->talk.no_half_close && bell_shutdown(c->conn, SHUT_WR) < 0 && errno != ENOTCONN)
         connection_failed(c);
     if (c->talk.send_only) {
         await_delivery(c);

@@ -33,6 +33,8 @@ void begin_notes(const struct common *common, bool times)
     manner.times = times;
     manner.dim = wants_color(common->color);
     manner.began = bell_now();
+    if (common->calls && bell_show_calls(STDERR_FILENO, 0) < 0)
+        complain("%s", bell_error());
 }
 
 static double seconds_since_begin(void)

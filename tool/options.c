@@ -19,6 +19,8 @@ const struct option_row common_options[] = {
            "for the habit of nc: what is printed is always numbers"),
     OPTION('q', "quiet", NULL, OPTION_SET, COMMON(quiet), "no notes, only failures"),
     OPTION('v', "verbose", NULL, OPTION_COUNT, COMMON(verbose), "more notes; -vv: still more"),
+    OPTION(0, "calls", NULL, OPTION_SET, COMMON(calls),
+           "show each socket call on stderr, as a book writes it"),
     OPTION(0, "json", NULL, OPTION_SET, COMMON(json), "notes as JSON, one object a line"),
     OPTION(0, "color", "WHEN", OPTION_CHOICE, COMMON(color), "auto, always or never",
            .initial = "auto: at a terminal without NO_COLOR", .words = "auto always never"),

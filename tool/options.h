@@ -54,6 +54,7 @@ struct common {
     int verbose;
     bool json;
     bool numeric;
+    bool calls;
     const char *color;
     unsigned flags; // BELL_IPV4_ONLY, BELL_IPV6_ONLY
 };

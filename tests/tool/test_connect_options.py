@@ -346,3 +346,12 @@ def test_memory_does_not_grow_with_the_data(upper):
         assert int(done.stderr) == count << 20
         peaks.append(int(done.stdout))
     assert peaks[1] < peaks[0] + 1024, peaks
+
+
+def test_calls_are_shown_as_a_book_writes_them(upper):
+    done = run("connect", upper.address, "--calls", "-s", "hi\\n")
+    assert done.stdout == b"HI\n"
+    lines = [re.sub(r"^\[\d+\] ", "", line) for line in done.stderr.decode().splitlines()]
+    assert lines == ["socket(AF_INET, SOCK_STREAM, 0) = 3", "setsockopt(3, TCP_NODELAY, 1)",
+                     "connect(3, 127.0.0.1:%d)" % upper.port, 'send(3, "hi\\n", 3) = 3', "shutdown(3, SHUT_WR)",
+                     'recv(3) = 3  "HI\\n"', "recv(3) = 0  the other end has finished", "close(3)"]
