@@ -51,6 +51,9 @@ void task_wake(struct task *task)
 
 static void run_posts(struct loop *loop)
 {
+    // A look costs nothing; an exchange is a locked instruction, and most of the time there is no post.
+    if (!atomic_load_explicit(&loop->posts, memory_order_relaxed))
+        return;
     struct post *posts = atomic_exchange_explicit(&loop->posts, NULL, memory_order_acquire);
     struct post *in_order = NULL;
     while (posts) {
