@@ -2,6 +2,7 @@
 
 #include "converse.h"
 #include "pages.h"
+#include "play.h"
 #include "terminal.h"
 #include "tool.h"
 
@@ -22,6 +23,8 @@ struct settings {
     int64_t wait, timeout;
     const char *bind;
     struct text_list sockopts;
+    const char *script_file, *script_text;
+    struct script script;
     char *address, *bind_address, *sockopt_text, *sent_text; // made of these; freed at the end
 };
 
@@ -53,6 +56,11 @@ static const struct option_row options[] = {
     OPTION(0, "sockopt", "O=V", OPTION_LIST, FIELD(sockopts),
            "a socket option by its name: nodelay=0, rcvbuf=4k,\n"
            "linger=0, keepidle=30s, ...; may be repeated"),
+    OPTION(0, "script", "FILE", OPTION_TEXT, FIELD(script_file),
+           "do what FILE says: doorbell help script", .words = "@file"),
+    OPTION(0, "do", "STEPS", OPTION_TEXT, FIELD(script_text),
+           "the same with the steps themselves:\n"
+           "--do 'send \"hi\\n\"; expect \"HI\\n\"; reset'"),
     OPTION('x', "hex", NULL, OPTION_SET, FIELD(talk.hex),
            "show both directions in hexadecimal, on stderr"),
     OPTION(0, "raw", NULL, OPTION_SET, FIELD(talk.raw),
@@ -148,6 +156,7 @@ static void take_sockopts(struct settings *settings)
         char *longer =
             format("%s%s%s", i ? settings->sockopt_text : "", i ? "," : "", list->texts[i]);
         free(settings->sockopt_text);
+        script_free(&settings->script);
         settings->sockopt_text = longer;
     }
 }
@@ -172,6 +181,41 @@ static bool take_texts(struct settings *settings)
     return false;
 }
 
+// All that a file has; "-" is stdin.
+static char *read_file(const char *name)
+{
+    FILE *file = strcmp(name, "-") != 0 ? fopen(name, "re") : stdin;
+    char *text = NULL;
+    size_t size = 0;
+    if (!file || (getdelim(&text, &size, '\0', file) < 0 && !feof(file))) {
+        complain("--script %.200s: %s", name, strerror(errno));
+        free(text);
+        text = NULL;
+    } else if (!text) {
+        text = format("%s", "");
+    }
+    if (file && file != stdin)
+        (void)fclose(file);
+    return text;
+}
+
+static bool take_script(struct settings *settings)
+{
+    if (settings->script_text)
+        return script_parse("--do", settings->script_text, &settings->script);
+    if (!settings->script_file)
+        return true;
+    char *text = read_file(settings->script_file);
+    bool ok = text && script_parse(settings->script_file, text, &settings->script);
+    free(text);
+    return ok;
+}
+
+static bool is_scripted(const struct settings *settings)
+{
+    return settings->script_text || settings->script_file;
+}
+
 // Options that contradict each other.
 static bool check_together(const struct settings *s)
 {
@@ -183,6 +227,10 @@ static bool check_together(const struct settings *s)
     } else if (s->talk.send_only && (s->talk.recv_only || s->talk.expect)) {
         first = s->talk.recv_only ? "--recv-only" : "--expect";
         second = "--send-only";
+    } else if (is_scripted(s) &&
+               (s->send || s->check || s->talk.expect || (s->script_text && s->script_file))) {
+        first = s->send ? "--send" : s->check ? "--check" : s->talk.expect ? "--expect" : "--do";
+        second = "--script";
     } else if (s->talk.recv_only && s->send) {
         first = "--send";
         second = "--recv-only";
@@ -200,7 +248,7 @@ static int take_arguments(struct settings *settings, int argc, char **argv)
     begin_notes(&settings->common, settings->times);
     take_bind(settings);
     take_sockopts(settings);
-    bool ok = check_together(settings) && take_texts(settings) &&
+    bool ok = check_together(settings) && take_texts(settings) && take_script(settings) &&
               take_address(settings, argc - first, argv + first);
     return ok ? 0 : PARSED_BAD;
 }
@@ -210,6 +258,7 @@ static void free_arguments(struct settings *settings)
     free(settings->address);
     free(settings->bind_address);
     free(settings->sockopt_text);
+    script_free(&settings->script);
     // The texts may be in the hands of a task that was left to itself.
 }
 
@@ -238,17 +287,22 @@ static bool may_come(int error)
     }
 }
 
-// Calls until somebody answers, or the time of --wait is over.
-static bell_conn *call(const struct settings *settings)
+static struct bell_options how_to_call(const struct settings *settings)
 {
-    struct bell_options how = {
-        .size = sizeof how,
+    return (struct bell_options){
+        .size = sizeof(struct bell_options),
         .timeout = settings->timeout ? settings->timeout : 10 * BELL_SECOND,
         .bind = settings->bind_address,
         .linger_time = LINGER_TIME,
         .sockopts = settings->sockopt_text,
         .flags = settings->common.flags,
     };
+}
+
+// Calls until somebody answers, or the time of --wait is over.
+static bell_conn *call(const struct settings *settings)
+{
+    struct bell_options how = how_to_call(settings);
     int64_t until = settings->wait ? bell_in(settings->wait) : 0;
     int64_t pause = RETRY_PAUSE_MIN;
     for (;;) {
@@ -350,15 +404,36 @@ static int be_called(const struct settings *settings)
     return reception.code;
 }
 
+// ---- As it is written -------------------------------------------------------------------------
+
+static int play_script(const struct settings *settings)
+{
+    struct bell_options how = how_to_call(settings);
+    return play(&(struct play_settings){
+        .name = settings->script_file ? settings->script_file : "--do",
+        .script = &settings->script,
+        .address = settings->address,
+        .how = &how,
+        .listen = settings->listen,
+    });
+}
+
+static int run(struct settings *settings)
+{
+    if (is_scripted(settings))
+        return play_script(settings);
+    if (!settings->check && !settings->send && !settings->talk.recv_only)
+        settings->talk.terminal = terminal_begin();
+    return settings->listen ? be_called(settings) : call_and_converse(settings);
+}
+
 int connect_main(int argc, char **argv)
 {
     struct settings settings = {.send = NULL};
     int parsed = take_arguments(&settings, argc, argv);
     int code = parsed == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
-    if (!settings.check && !settings.send && !settings.talk.recv_only && parsed == 0)
-        settings.talk.terminal = terminal_begin();
     if (parsed == 0)
-        code = settings.listen ? be_called(&settings) : call_and_converse(&settings);
+        code = run(&settings);
     free_arguments(&settings);
     return code;
 }

@@ -82,8 +82,9 @@ static int help_main(int argc, char **argv)
     const char *word = argc > 1 + manual ? argv[1 + manual] : "doorbell";
     const struct page *page = find_page(word);
     if (!page) {
-        complain("there is no help on %.60s; there is on serve, connect, addresses, exit-codes",
-                 word);
+        complain(
+            "there is no help on %.60s; there is on serve, connect, addresses, exit-codes, script",
+            word);
         return EXIT_USAGE;
     }
     if (manual)

@@ -68,5 +68,10 @@ bool parse_size(const char *text, size_t *ret_size);
 // returns  false after a complaint about `option`
 bool parse_escapes(const char *option, const char *text, char **ret_bytes, size_t *ret_size);
 
+// Bytes as a text in quotes with the same escapes. What does not fit ends in "...".
+//
+// text_size  at least 16
+void quote(const char *bytes, size_t size, char *ret_text, size_t text_size);
+
 // The nearest of `names` to a word that is none of them; NULL when none is near.
 const char *nearest(const char *word, const char *const *names);

@@ -70,3 +70,45 @@ const struct page exit_codes_page = {
                    "\n"
                    "A failure is told in one line on stderr: what failed, and why.",
 };
+
+const struct page script_page = {
+    .name = "script",
+    .summary = "the language of a peer that does just what is written down",
+    .usage = (const char *const[]){NULL},
+    .description =
+        "doorbell connect --script FILE, or --do STEPS, plays a peer for the test of\n"
+        "another program: it calls, or with -l is called, and does step by step what the\n"
+        "script says. A step is a line, or stands between semicolons; # begins a remark.\n"
+        "The exit code is 0 when all came as expected, and 1 when something did not; the\n"
+        "message names the line.\n"
+        "\n"
+        "  connect [ADDRESS]      call; without it the first step that needs a\n"
+        "                         connection calls\n"
+        "  accept                 with -l: take the next caller\n"
+        "  send \"TEXT\" [times N] in one write (N writes)\n"
+        "  trickle \"TEXT\" TIME   a byte, and after each TIME the next\n"
+        "  read N                 read N bytes, whatever they are; N may be 4k\n"
+        "  read line, read end    up to a newline, or to the end of the stream\n"
+        "  expect \"TEXT\"          what comes next must be TEXT\n"
+        "  expect end             ... the end of the stream\n"
+        "  expect reset           ... a reset, after whatever comes before it\n"
+        "  expect silence TIME    ... nothing, for TIME\n"
+        "  half-close             end our stream, and go on reading\n"
+        "  close, reset           end the connection, in peace or by a reset\n"
+        "  vanish                 go without a word, as a machine that loses its\n"
+        "                         power (needs CAP_NET_ADMIN; TCP only)\n"
+        "  wait TIME              do nothing\n"
+        "  window SIZE            a receive buffer of SIZE for connections to come;\n"
+        "                         with -l for all of them\n"
+        "  timeout TIME           for each step from now on; 10s at the begin\n"
+        "  repeat N ... again     what is between, N times\n"
+        "\n"
+        "A connect or accept when there is a connection already leaves that one open, and\n"
+        "the steps are about the new one. A TEXT may have \\n \\r \\t \\0 \\\\ \\\" and \\xHH.\n"
+        "\n"
+        "A caller who asks in pieces, and does not listen to the whole answer:\n"
+        "\n"
+        "  send \"GET / HT\"; wait 20ms; send \"TP/1.0\\r\\n\\r\\n\"\n"
+        "  expect \"HTTP/1.\"\n"
+        "  reset",
+};

@@ -103,7 +103,7 @@ static int hex_digit(char c)
 // One escape after its backslash. Returns how many characters it has, 0 when there is no such escape.
 static size_t parse_escape(const char *text, char *ret_byte)
 {
-    static const char names[] = "nrt0\\", bytes[] = "\n\r\t\0\\";
+    static const char names[] = "nrt0\\\"", bytes[] = "\n\r\t\0\\\"";
     const char *name = *text ? strchr(names, *text) : NULL;
     if (name) {
         *ret_byte = bytes[name - names];
@@ -139,6 +139,31 @@ bool parse_escapes(const char *option, const char *text, char **ret_bytes, size_
     *ret_bytes = bytes;
     *ret_size = size;
     return true;
+}
+
+void quote(const char *bytes, size_t size, char *ret_text, size_t text_size)
+{
+    static const char escapes[] = "n\nr\rt\t0\0\\\\\"\"";
+    size_t used = 0;
+    ret_text[used++] = '"';
+    for (size_t i = 0; i < size; i++) {
+        if (used + 8 > text_size) {
+            used += (size_t)snprintf(ret_text + used, text_size - used, "...");
+            break;
+        }
+        const char *escape = NULL;
+        for (size_t e = 0; e + 1 < sizeof escapes && !escape; e += 2)
+            if (escapes[e + 1] == bytes[i])
+                escape = &escapes[e];
+        if (escape)
+            used += (size_t)snprintf(ret_text + used, text_size - used, "\\%c", *escape);
+        else if (bytes[i] >= ' ' && bytes[i] < 0x7f)
+            ret_text[used++] = bytes[i];
+        else
+            used += (size_t)snprintf(ret_text + used, text_size - used, "\\x%02x",
+                                     (unsigned char)bytes[i]);
+    }
+    (void)snprintf(ret_text + used, text_size - used, "\"");
 }
 
 // ---- Near words -------------------------------------------------------------------------------
