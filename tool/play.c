@@ -415,10 +415,11 @@ static int hand_over(bell_conn *conn, void *arg)
         if (bell_go(play->group, play_task, play) < 0)
             bell_server_stop(play->server);
     }
-    if (bell_channel_send(play->callers, &party, BELL_NEVER) == 0)
+    bool taken = bell_channel_send(play->callers, &party, BELL_NEVER) == 0;
+    if (taken)
         (void)bell_channel_receive(party.done, &nothing, BELL_NEVER);
     bell_channel_close(party.done);
-    return 0;
+    return taken ? 0 : -1;
 }
 
 static void tell_listening(const struct bell_event *event, void *arg)

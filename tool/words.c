@@ -168,30 +168,31 @@ void quote(const char *bytes, size_t size, char *ret_text, size_t text_size)
 
 // ---- Near words -------------------------------------------------------------------------------
 
-static size_t least(size_t a, size_t b)
+static int least(int a, int b)
 {
     return a < b ? a : b;
 }
 
 // Letters that differ, are missing, too many, or have changed places with their neighbours (the distance
 // of optimal string alignment), for short words.
-static size_t distance(const char *a, const char *b)
+static int distance(const char *a, const char *b)
 {
     enum { MAX = 32 };
-    size_t rows[MAX + 1][MAX + 1];
+    unsigned char rows[MAX + 1][MAX + 1];
     size_t a_length = strlen(a), b_length = strlen(b);
     if (a_length > MAX || b_length > MAX)
         return MAX;
     for (size_t i = 0; i <= a_length; i++)
         for (size_t j = 0; j <= b_length; j++) {
             if (i == 0 || j == 0) {
-                rows[i][j] = i + j;
+                rows[i][j] = (unsigned char)(i + j);
                 continue;
             }
-            size_t other = least(rows[i - 1][j], rows[i][j - 1]) + 1;
-            rows[i][j] = least(other, rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            int least_so_far = least(rows[i - 1][j], rows[i][j - 1]) + 1;
+            least_so_far = least(least_so_far, rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                rows[i][j] = least(rows[i][j], rows[i - 2][j - 2] + 1);
+                least_so_far = least(least_so_far, rows[i - 2][j - 2] + 1);
+            rows[i][j] = (unsigned char)least_so_far;
         }
     return rows[a_length][b_length];
 }
@@ -199,9 +200,9 @@ static size_t distance(const char *a, const char *b)
 const char *nearest(const char *word, const char *const *names)
 {
     const char *best = NULL;
-    size_t best_distance = 3;
+    int best_distance = 3;
     for (; *names; names++) {
-        size_t d = distance(word, *names);
+        int d = distance(word, *names);
         if (d < best_distance) {
             best_distance = d;
             best = *names;
