@@ -46,7 +46,7 @@ struct conversation {
     bool terminal;   // somebody types
     bool over;       // nothing more is to be done, whatever the other task is at
     bool commanding; // the next line is a command
-    bool their_end;
+    bool their_end, sending_is_over;
     size_t matched;          // bytes of talk.expect that have come in a row
     struct cleaner *cleaner; // stdout is a terminal
 };
@@ -240,14 +240,12 @@ static void await_delivery(struct conversation *c)
     }
 }
 
-static int send_task(void *arg)
+static void send_all(struct conversation *c)
 {
-    struct conversation *c = arg;
-    if (c->talk.recv_only)
-        return 0;
     bool complete = c->talk.text ? send_input(c, c->talk.text, c->talk.text_size) : send_stdin(c);
     if (!complete)
-        return 0;
+        return;
+    c->sending_is_over = true; // whether or not it has all arrived
     tell("eof", "s:s", "of", "stdin");
     // On a connection that was reset the other task learns why there is nothing to end any more.
     if (!c->talk.no_half_close && bell_shutdown(c->conn, SHUT_WR) < 0 && errno != ENOTCONN)
@@ -256,6 +254,16 @@ static int send_task(void *arg)
         await_delivery(c);
         end_with(c, c->code);
     }
+}
+
+static int send_task(void *arg)
+{
+    struct conversation *c = arg;
+    if (!c->talk.recv_only)
+        send_all(c);
+    c->sending_is_over = true;
+    if (c->their_end)
+        end_with(c, c->code);
     return 0;
 }
 
@@ -357,6 +365,26 @@ static void end_stdout(struct conversation *c)
     }
 }
 
+// Once the other end has finished, only what we send would tell that it has gone for good; and stdin may be
+// silent for ever. So the kernel asks now and then, and we look at what it has heard.
+static void watch_for_death(struct conversation *c)
+{
+    static const int on = 1, seconds = 5;
+    int fd = bell_fd(c->conn);
+    struct pollfd end = {.fd = fd};
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    while (!c->over && poll(&end, 1, 0) == 0)
+        if (bell_sleep(BELL_SECOND / 4) < 0)
+            return;
+    if (c->over || c->sending_is_over)
+        return;
+    complain("%s: the other end has gone (%llu bytes sent, %llu received)", bell_peer(c->conn),
+             (unsigned long long)c->sent, (unsigned long long)c->received);
+    end_with(c, EXIT_BROKEN);
+}
+
 static void take_end(struct conversation *c)
 {
     c->their_end = true;
@@ -370,6 +398,8 @@ static void take_end(struct conversation *c)
     // Who types has seen that nothing more comes, and would have to end what nobody reads any more.
     if (c->talk.terminal || c->talk.recv_only)
         end_with(c, c->code);
+    else if (!c->sending_is_over)
+        watch_for_death(c);
 }
 
 static int receive_task(void *arg)

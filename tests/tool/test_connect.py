@@ -76,6 +76,21 @@ def test_what_is_sent_to_a_server_that_has_gone_is_missed():
                 stream.close()
 
 
+def test_a_server_that_goes_for_good_after_its_end_is_missed_though_stdin_is_silent():
+    with listener() as door:
+        process = subprocess.Popen([DOORBELL, "connect", "127.0.0.1:%d" % door.getsockname()[1]], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        peer, _ = door.accept()
+        peer.sendall(b"my last words\n")
+        peer.shutdown(socket.SHUT_WR)
+        assert process.stdout.read() == b"my last words\n"
+        reset(peer)
+        assert process.wait(PATIENCE) == 6
+        assert b"the other end has gone (0 bytes sent, 14 received)" in process.stderr.read()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
 def test_ten_megabytes_go_both_ways_at_once():
     with serve("echo", "127.0.0.1:0") as server:
         data = os.urandom(10000000)
