@@ -1,9 +1,9 @@
 // Everything that is said on stderr: failures, notes, and events as JSON.
 
+#include "json.h"
 #include "options.h"
 #include "tool.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,9 @@ static bool wants_color(const char *when)
 void begin_notes(const struct common *common, bool times)
 {
     manner.quiet = common->quiet;
-    manner.json = common->json;
+    manner.json = common->json && json_is_there();
+    if (common->json && !manner.json)
+        complain("--json: this doorbell was built without the library jansson");
     manner.times = times;
     manner.dim = wants_color(common->color);
     manner.began = bell_now();
@@ -71,32 +73,6 @@ static void say(const char *mark, const char *sentence, va_list arguments, bool 
     write_line(line, size);
 }
 
-static void tell_object(const char *type, json_t *members)
-{
-    json_t *object = json_pack("{s:i, s:s, s:f}", "v", 1, "type", type, "t", seconds_since_begin());
-    if (object && members && json_object_update(object, members) == 0) {
-        char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
-        if (text) {
-            size_t size = strlen(text);
-            text[size] = '\n'; // in place of the NUL, so that it is one write
-            write_line(text, size + 1);
-        }
-        free(text);
-    }
-    json_decref(members);
-    json_decref(object);
-}
-
-// JSON is UTF-8; what somebody typed need not be.
-static void make_json_text(char *text)
-{
-    json_t *probe = json_string(text);
-    for (; !probe && *text; text++)
-        if ((unsigned char)*text >= 0x80)
-            *text = '?';
-    json_decref(probe);
-}
-
 void complain(const char *sentence, ...)
 {
     va_list arguments;
@@ -104,7 +80,6 @@ void complain(const char *sentence, ...)
     if (manner.json) {
         char text[1024];
         vsnprintf(text, sizeof text, sentence, arguments);
-        make_json_text(text);
         tell("error", "s:s", "text", text);
     } else {
         say("doorbell: ", sentence, arguments, false);
@@ -126,11 +101,10 @@ void tell(const char *type, const char *members, ...)
 {
     if (!manner.json)
         return;
-    char format[128];
+    char line[2048];
     va_list arguments;
-    snprintf(format, sizeof format, "{%s}", members);
     va_start(arguments, members);
-    json_t *object = json_vpack_ex(NULL, 0, format, arguments);
+    size_t size = json_line(line, sizeof line, type, seconds_since_begin(), members, arguments);
     va_end(arguments);
-    tell_object(type, object);
+    write_line(line, size);
 }

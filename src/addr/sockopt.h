@@ -20,6 +20,6 @@ struct sockopt {
 
 // Takes the first option of a text and moves the text past it.
 //
-// why      gets the reason of a failure, in printable ASCII; 160 bytes are enough
+// why      gets the reason of a failure, in printable ASCII; 256 bytes are enough
 // returns  1 *ret is it; 0 the text is at its end; -EINVAL
 int sockopt_next(const char **text, struct sockopt *ret, char *why, size_t why_size);

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data, size);
     const char *at = text, *before = text;
     struct sockopt option;
-    char why[160] = "";
+    char why[256] = "";
     int rc;
     while ((rc = sockopt_next(&at, &option, why, sizeof why)) > 0) {
         if (at <= before || option.size == 0 || option.size > sizeof option.value ||

@@ -47,7 +47,7 @@ static void names_and_values_are_those_of_the_man_pages(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *text = cases[i].text;
         struct sockopt option;
-        char why[160] = "";
+        char why[256] = "";
         assert_int_equal(sockopt_next(&text, &option, why, sizeof why), 1);
         assert_string_equal(option.name, cases[i].name);
         assert_int_equal(option.level, cases[i].level);
@@ -138,7 +138,7 @@ static void what_makes_no_sense_is_said(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         const char *text = cases[i].text;
         struct sockopt option;
-        char why[160] = "";
+        char why[256] = "";
         assert_int_equal(sockopt_next(&text, &option, why, sizeof why), -EINVAL);
         assert_string_equal(why, cases[i].why);
     }

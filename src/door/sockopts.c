@@ -8,7 +8,7 @@
 #include "kernel/kernel.h"
 #include "wait/failure.h"
 
-enum { WHY_SIZE = 160 };
+enum { WHY_SIZE = 256 };
 
 static int set_one(int fd, const struct sockopt *option)
 {

@@ -1,0 +1,16 @@
+// Events as JSON, by the library jansson; without it there is none.
+
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+bool json_is_there(void);
+
+// An event as an object on a line, with the newline: {"v":1,"type":TYPE,"t":SECONDS, ...}.
+//
+// members  a format of json_pack(3) for what is inside the braces: "s:s, s:i"
+// returns  the size of the line; 0 when it cannot be made, or does not fit
+size_t json_line(char *line, size_t size, const char *type, double seconds, const char *members,
+                 va_list arguments);
