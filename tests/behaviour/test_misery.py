@@ -131,7 +131,7 @@ def test_bytes_do_not_put_the_total_limit_off(cell):
 @in_cells(SIDE_BY_SIDE)
 def test_x7_callers_who_never_read_cost_no_memory_and_hold_nobody_up(cell):
     count = 3 if cell[0] in ("prefork", "pool") else 30
-    with start(cell, "echo", workers=4, total=4000 if IS_WATCHED else 1500) as server:
+    with start(cell, "echo", workers=4, total=10000 if IS_WATCHED else 1500) as server:
         deaf = [server.call() for _ in range(count)]
         for caller in deaf:
             caller.sendall(b"x")

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from programs import DOORBELL, PATIENCE, read_exactly, run, serve
+from programs import DOORBELL, IS_WATCHED, PATIENCE, read_exactly, run, serve
 
 
 @pytest.fixture
@@ -335,6 +335,7 @@ def test_an_argument_of_a_mebibyte_is_refused_in_a_line():
         assert len(done.stderr) < 700 and done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.skipif(IS_WATCHED, reason="the program's memory is not its own here")
 def test_memory_does_not_grow_with_the_data(upper):
     code = ("import resource, subprocess, sys\n"
             "subprocess.run(sys.argv[1:], stdin=open('/dev/zero'), stdout=subprocess.DEVNULL, timeout=60)\n"
