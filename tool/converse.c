@@ -43,7 +43,6 @@ struct conversation {
     uint64_t sent, received;
     int64_t moved;   // when bytes moved last
     int code;        // of the first failure
-    bool terminal;   // somebody types
     bool over;       // nothing more is to be done, whatever the other task is at
     bool commanding; // the next line is a command
     bool their_end, sending_is_over;
@@ -71,6 +70,16 @@ static void connection_failed(struct conversation *c)
     complain("%s (%llu bytes sent, %llu received)", bell_error(), (unsigned long long)c->sent,
              (unsigned long long)c->received);
     c->code = error == ETIMEDOUT ? EXIT_TIME : EXIT_BROKEN;
+}
+
+// A helper thread could not do its work: this task was cancelled, or there was no thread.
+static bool no_helper(struct conversation *c)
+{
+    if (errno != ECANCELED) {
+        complain("%s", bell_error());
+        end_with(c, EXIT_BROKEN);
+    }
+    return false;
 }
 
 // As a filter ends whose reader has gone: silently, if the signal is not ignored.
@@ -215,7 +224,7 @@ static bool send_stdin(struct conversation *c)
     struct transfer *in = &c->in;
     for (;;) {
         if (bell_block(read_stdin, in, NULL) < 0)
-            return false; // cancelled
+            return no_helper(c);
         if (in->count < 0 && in->error != EBADF) {
             complain("stdin: %s", strerror(in->error));
             end_with(c, EXIT_BROKEN);
@@ -304,7 +313,7 @@ static bool put_out(struct conversation *c, const char *data, size_t size)
     if (out.size == 0)
         return true;
     if (bell_block(write_stdout, &out, &result) < 0)
-        return false;
+        return no_helper(c);
     if (result == 0)
         return true;
     stdout_failed(c, out.error);

@@ -24,7 +24,7 @@ static void restore_and_die(int number)
 
 bool terminal_begin(void)
 {
-    static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    static const int deadly[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
     if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &before) < 0)
         return false;
     // From the background it would stop us.

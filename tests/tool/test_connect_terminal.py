@@ -1,5 +1,6 @@
 """doorbell connect as somebody uses it who types at a terminal."""
 
+import contextlib
 import os
 import pty
 import re
@@ -160,6 +161,17 @@ def test_the_terminal_is_as_before_when_a_signal_ends_it(door, number):
         desk.wait_for(b"connected to")
         desk.process.send_signal(number)
         assert desk.process.wait(PATIENCE) == -number
+        assert termios.tcgetattr(desk.terminal) == desk.before
+
+
+def test_the_terminal_is_as_before_when_the_reader_of_stdout_has_gone(door):
+    with Desk("sh", "-c", "%s connect 127.0.0.1:%d | head -n 1" % (DOORBELL, port_of(door))) as desk, take(door) as peer:
+        desk.wait_for(b"connected to")
+        peer.sendall(b"first\n")
+        desk.wait_for(b"first")
+        while desk.process.poll() is None:
+            with contextlib.suppress(OSError):
+                peer.sendall(b"more\n")
         assert termios.tcgetattr(desk.terminal) == desk.before
 
 
