@@ -536,6 +536,20 @@ BELL_API void bell_group_close(bell_group *group);
 // waits     yes
 BELL_API int bell_sleep(int64_t duration);
 
+// Waits until a descriptor of the program's own is ready: a pipe, a pidfd, a foreign library's socket. (For
+// a connection there are bell_read and the like.) Several tasks may wait for one descriptor.
+//
+// fd        of any kind that poll(2) takes; stays yours, and must stay open while this waits
+// events    POLLIN, POLLOUT of poll(2), or both
+// deadline  when to give up; 0: do not wait
+// returns   1..  as poll(2): which of the events hold, and POLLERR, POLLHUP
+//           -1 ETIMEDOUT, ECANCELED
+//           -1 EBADF           it is closed
+//           -1 EINVAL          other events
+//           -1 EMFILE, ENOMEM  a second descriptor is needed for the waiting
+// waits     yes
+BELL_API int bell_wait_fd(int fd, short events, int64_t deadline);
+
 // Runs a function that blocks (disk, a foreign library, a long computation) on a helper thread,
 // while other handlers go on. At most 16 run at once; more wait in a queue.
 //

@@ -188,6 +188,12 @@ static ssize_t start_call(struct loop *loop, struct wait_call *call)
     return loop->backend->start(loop, call);
 }
 
+void task_take_turn(struct task *self)
+{
+    if (++self->streak >= STREAK_MAX)
+        task_yield(self);
+}
+
 ssize_t wait_for(struct wait_call *call)
 {
     int error = 0;
@@ -195,8 +201,8 @@ ssize_t wait_for(struct wait_call *call)
     if (!task)
         return error;
     // A WAIT_WAKE waits anyway; and who is to complete it may do so from now on, not in a yield.
-    if (call->kind != WAIT_WAKE && ++task->streak >= STREAK_MAX)
-        task_yield(task);
+    if (call->kind != WAIT_WAKE)
+        task_take_turn(task);
 
     call->task = task;
     call->done = NULL;

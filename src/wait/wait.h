@@ -55,6 +55,9 @@ struct task *task_here(int *ret_error);
 // Lets the other tasks that are ready run, and looks for events.
 void task_yield(struct task *self);
 
+// Before a call that need not wait: after so many of them in a row the others have their turn.
+void task_take_turn(struct task *self);
+
 // Parks the running task until somebody calls task_wake, and nothing else wakes it.
 void task_pause(struct task *self);
 void task_wake(struct task *task);

@@ -636,6 +636,7 @@ static const struct {
     {"tell_fd", tell_fd},
     {"list_descriptors", list_descriptors},
     {"raise_children", raise_children},
+    {"wait_for_pipe", wait_for_pipe},
     {"write_to_the_reset", write_to_the_reset},
 };
 

@@ -13,7 +13,8 @@ __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 void say_result(const char *call, ssize_t result);
 
 // Handlers about what belongs to the process, in handlers_system.c.
-bell_handler hoard, count_line, tell_fd, list_descriptors, raise_children, write_to_the_reset;
+bell_handler hoard, count_line, tell_fd, list_descriptors, raise_children, wait_for_pipe,
+    write_to_the_reset;
 
 // What main() does beside serving, in handlers_system.c.
 void start_storm(int64_t period_us); // of signals, here and in every forked process

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -54,6 +55,41 @@ int list_descriptors(bell_conn *conn, void *arg)
     char line[64];
     say_result("ls", system("echo descriptors $(ls /proc/self/fd) >&2"));
     return bell_readline(conn, line, sizeof line) < 0;
+}
+
+static int write_to_pipe(void *arg)
+{
+    const int *pipe = arg;
+    return (int)write(pipe[1], "x", 1) - 1;
+}
+
+static int echo_line(void *arg)
+{
+    char line[64];
+    ssize_t n = bell_readline(arg, line, sizeof line);
+    return n > 0 && bell_write(arg, line, (size_t)n) == n ? 0 : -1;
+}
+
+// A pipe of its own, while a task talks to the caller; and then for ever, or until it is cut.
+int wait_for_pipe(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    bell_group *group = bell_group_open();
+    say_result("deadline", bell_wait_fd(ends[0], POLLIN, bell_in(BELL_MS)));
+    bell_go(group, write_to_pipe, ends);
+    say("result pipe %d", bell_wait_fd(ends[0], POLLIN, BELL_NEVER) == POLLIN);
+    bell_go(group, echo_line, conn);
+    say("result both %d", bell_wait_fd(ends[0], POLLIN | POLLOUT, BELL_NEVER) == POLLIN);
+    char byte;
+    (void)!read(ends[0], &byte, 1);
+    say_result("end", bell_wait_fd(ends[0], POLLIN, BELL_NEVER));
+    bell_group_close(group);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    return 0;
 }
 
 // ---- Memory -----------------------------------------------------------------------------------

@@ -253,6 +253,20 @@ def test_a_function_that_blocks_runs_elsewhere(cell):
 
 
 @in_every_cell
+def test_a_descriptor_of_its_own_is_waited_for_while_a_task_talks(cell):
+    with start(cell, "wait_for_pipe", grace=50) as server:
+        with server.call() as caller:
+            server.wait_for("^result deadline -1 ETIMEDOUT: wait for descriptor")
+            server.wait_for("^result pipe 1$")
+            server.wait_for("^result both 1$")
+            caller.sendall(b"meanwhile\n")
+            assert read_line(caller) == b"meanwhile\n"
+            server.begin_stop()
+            server.wait_for("^result end -1 ECANCELED")
+            assert server.process.wait(PATIENCE) == 1  # it was cut
+
+
+@in_every_cell
 def test_a_channel_keeps_the_order_and_ends(cell):
     with start(cell, "channel") as server:
         assert ask(server, b"") == b"500500\n"
