@@ -310,28 +310,45 @@ static int bind_path(int fd, const struct addr *addr)
     return rc < 0 ? rc : bind_unix(fd, addr);
 }
 
+// Gives up what was opened of a Unix listener so far. `bound`: the socket file is ours. The lock's goes
+// while it is locked, or it could be that of the next one already.
+static void give_up_path(const struct addr *addr, int fd, int lock_fd, bool bound)
+{
+    char lock[sizeof addr->path + 8];
+    (void)snprintf(lock, sizeof lock, "%s.lock", addr->path);
+    if (bound && addr->path[0])
+        (void)kernel->unlink(addr->path);
+    if (fd >= 0)
+        (void)kernel->close(fd);
+    if (lock_fd < 0)
+        return;
+    (void)kernel->unlink(lock);
+    (void)kernel->close(lock_fd);
+}
+
 static int listen_on_path(struct opening *opening, const struct addr *addr)
 {
-    bool abstract = addr->path[0] == 0;
+    bool abstract = addr->path[0] == 0, bound = false;
     int lock_fd = abstract ? -1 : lock_path(addr);
     if (lock_fd < 0 && !abstract)
         return lock_fd;
     int fd = kernel->socket(AF_UNIX, SOCK_STREAM, 0);
     int rc = fd < 0 ? fd : sockopts_set(fd, opening->options->sockopts, opening->refused);
     struct listener *listener = NULL;
-    if (rc == 0)
+    if (rc == 0) {
         rc = abstract ? bind_unix(fd, addr) : bind_path(fd, addr);
+        bound = rc == 0;
+    }
     if (rc == 0)
         rc = kernel->listen(fd, backlog_of(opening));
     if (rc < 0) {
-        if (fd >= 0)
-            (void)kernel->close(fd);
-        if (lock_fd >= 0)
-            (void)kernel->close(lock_fd);
+        give_up_path(addr, fd, lock_fd, bound);
         return rc;
     }
     rc = append(opening, fd, &listener);
-    if (listener && !abstract) {
+    if (!listener) {
+        give_up_path(addr, -1, lock_fd, bound);
+    } else if (!abstract) {
         listener->lock_fd = lock_fd;
         memcpy(listener->path, addr->path, sizeof listener->path);
         (void)kernel->socket_file(addr->path, listener->file_id);

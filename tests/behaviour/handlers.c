@@ -500,9 +500,10 @@ static int relay(bell_conn *conn, void *arg)
     // What goes into one end of the pair comes out of the other, and is echoed there by a task.
     struct pipe_line far = {NULL, pair[1]};
     bell_group *group = bell_group_open();
-    bell_go(group, echo_far, &far);
-    uint64_t bytes[2];
-    int rc = bell_relay(conn, pair[0], bytes);
+    uint64_t bytes[2] = {0, 0};
+    int rc = group ? bell_go(group, echo_far, &far) : -1;
+    if (rc == 0)
+        rc = bell_relay(conn, pair[0], bytes);
     say("result relay %d %llu %llu", rc, (unsigned long long)bytes[0],
         (unsigned long long)bytes[1]);
     bell_abort(pair[0]);
