@@ -486,9 +486,11 @@ static int channel(bell_conn *conn, void *arg)
 static int echo_far(void *arg)
 {
     struct pipe_line *far = arg;
-    if (echo(far->conn, NULL) < 0)
-        return -1;
-    return bell_shutdown(far->conn, SHUT_WR);
+    if (echo(far->conn, NULL) == 0 && bell_shutdown(far->conn, SHUT_WR) == 0)
+        return 0;
+    bell_abort(far->conn); // else whoever relays to it would wait for ever
+    far->conn = NULL;
+    return -1;
 }
 
 static int relay(bell_conn *conn, void *arg)
@@ -508,7 +510,7 @@ static int relay(bell_conn *conn, void *arg)
         (unsigned long long)bytes[1]);
     bell_abort(pair[0]);
     bell_group_close(group);
-    bell_abort(pair[1]);
+    bell_abort(far.conn);
     return rc;
 }
 
