@@ -222,6 +222,16 @@ __attribute__((noinline)) static int come_home(bell_conn *conn)
     return 0;
 }
 
+__attribute__((cold, noinline)) static void note_failure(bell_conn *conn, ssize_t error)
+{
+    if (error == -EXDEV)
+        conn_set_home(conn, conn->endpoint.loop);
+    // The kernel says so once; the next one who asks is told that the stream has ended, or that
+    // nobody reads any more.
+    if (error == -ECONNRESET || error == -EHOSTUNREACH)
+        conn->broken = (int)error;
+}
+
 static ssize_t carry_out(bell_conn *conn, struct wait_call *call, int64_t deadline)
 {
     call->endpoint = &conn->endpoint;
@@ -234,12 +244,8 @@ static ssize_t carry_out(bell_conn *conn, struct wait_call *call, int64_t deadli
         return rc;
     bool limits = conn->has_limits || conn->partner;
     ssize_t n = limits ? wait_within_limits(conn, call, deadline) : wait_for(call);
-    if (n == -EXDEV)
-        conn_set_home(conn, conn->endpoint.loop);
-    // The kernel says so once; the next one who asks is told that the stream has ended, or that
-    // nobody reads any more.
-    if (n == -ECONNRESET || n == -EHOSTUNREACH)
-        conn->broken = (int)n;
+    if (n < 0)
+        note_failure(conn, n);
     return n;
 }
 
@@ -248,8 +254,10 @@ ssize_t conn_receive(bell_conn *conn, struct wait_call *call)
     if (conn->shut_in)
         return 0;
     ssize_t n = carry_out(conn, call, conn->deadlines[WAIT_IN]);
-    if (n > 0)
+    if (n > 0) {
         conn->bytes_in += (uint64_t)n;
+        return n;
+    }
     if (conn->shut_in && (n == 0 || n == -ESHUTDOWN)) // by another task, meanwhile
         return 0;
     if (n != 0)

@@ -303,7 +303,7 @@ static void make_private_loop_key(void)
     private_loop_key_is_made = pthread_key_create(&private_loop_key, close_private_loop) == 0;
 }
 
-static int open_private_loop(void)
+__attribute__((cold, noinline)) static int open_private_loop(void)
 {
     (void)pthread_once(&private_loop_once, make_private_loop_key);
     struct loop *loop = kernel->allocate(sizeof *loop);

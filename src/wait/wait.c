@@ -148,7 +148,8 @@ static void begin_waiting(struct loop *loop, struct wait_call *call)
 static void end_waiting(struct wait_call *call)
 {
     struct endpoint *endpoint = call->endpoint;
-    timers_remove(&call->loop->timers, &call->timer);
+    if (timer_is_set(&call->timer))
+        timers_remove(&call->loop->timers, &call->timer);
     call->loop = NULL;
     if (!endpoint)
         return;
