@@ -93,9 +93,11 @@ const struct page connect_page = {
     .examples =
         (const struct example[]){
             {"connect localhost 7464", "as nc and telnet take it"},
-            {"connect example.net 80 -s 'HEAD / HTTP/1.0\\r\\n\\r\\n'", NULL},
-            {"connect -z --wait 30s localhost:5432", "until the database is there"},
+            {"connect localhost:7464 -s 'hello\\n'", "say this, show the answer"},
+            {"connect -z --wait 30s localhost:7464", "until it listens"},
             {"connect -l '*:9000' > file", "there: doorbell connect HOST:9000 < file"},
+            {"connect --do 'send \"hi\\n\"; expect \"HI\\n\"; reset'",
+             "a peer that does as it is told"},
             {NULL, NULL}},
     .operands = "@address",
 };
