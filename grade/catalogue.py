@@ -23,8 +23,8 @@ class Item(NamedTuple):
 
 ITEMS = [Item(*fields) for fields in [
     ("M1", ALL, "sentence servers in Java, C and Python", "Four framings for one application",
-     "Java ends a sentence with a newline, C with newline and NUL, Python with nothing at all: a server that insists on "
-     "one of them and a client that uses another both wait for ever."),
+     "Java ends a sentence with a newline, C with newline and NUL, Python with nothing at all: a server that insists "
+     "on one of them and a client that uses another both wait for ever."),
     ("M2", DOORBELLS, "Java TCP client and server", "A message in many writes",
      "writeBytes on a bare socket stream is one write for each byte, so that who takes one read for the message gets "
      "its first letter."),
@@ -105,7 +105,8 @@ ITEMS = [Item(*fields) for fields in [
     ("98", SOCKET_INTERFACE, "concurrent server", "Master and slave close what is the other's",
      "The master closes the connected socket, the slave the listening one; else the caller sees no end, and the port "
      "stays taken."),
-    ("104", COMMUNICATION, "\"Connected vs. Listening Descriptors\"", "A connected descriptor lives as long as its caller",
+    ("104", COMMUNICATION, "\"Connected vs. Listening Descriptors\"",
+     "A connected descriptor lives as long as its caller",
      "It exists only as long as it takes to service the client."),
     ("107", DOORBELLS, "\"Backlog\"", "A few may wait at the door",
      "Several can ring at the same moment, and all get their turn."),

@@ -5,12 +5,13 @@ from .trial import GREETING, Fault, NotJudged, check, count, show
 SENTENCE = b"hello, door\n"
 SIZES = [300, 1500, 5000, 20000, 100000]
 MEGABYTE = 1 << 20
-MAP_OVER_BYTES = ("Treat the service as a map over bytes: read what is there, answer that, and read on until the other side "
-                  "ends. Then it does not matter how the bytes were cut.")
+MAP_OVER_BYTES = ("Treat the service as a map over bytes: read what is there, answer that, and read on until the other "
+                  "side ends. Then it does not matter how the bytes were cut.")
 
 
 @check("answers", "a line is answered", "61",
-       "This is the whole application: a line goes in, the same line (echo) or the line in capitals (upper) comes back.",
+       "This is the whole application: a line goes in, the same line (echo) or the line in capitals (upper) comes "
+       "back.",
        "Read from the connection that accept() gave, and write the answer to the same one, while the caller waits.")
 def answers(trial):
     known = trial.known
@@ -28,8 +29,9 @@ def no_newline(trial):
     then = {"a newline": "When we sent a newline, too, it came", "the end": "When we closed our side it came",
             "nothing at all": "It did not come when we sent a newline, either"}
     if trial.without_newline != "nothing more":
+        item = "M7" if trial.service == "echo" else "M1"
         raise Fault("We sent %s and waited for the answer: nothing came for %g s. %s." % (
-            show(b"hello door 2"), trial.patience, then[trial.without_newline]), "M7" if trial.service == "echo" else "M1")
+            show(b"hello door 2"), trial.patience, then[trial.without_newline]), item)
 
 
 @check("pieces", "a line that comes in two pieces is one line", "M3",
@@ -68,7 +70,8 @@ def nul_after(trial):
         caller.half_close()
         caller.hear_to_the_end()
         if caller.end == "reset":
-            raise Fault("We sent %s with a NUL after it and closed our side: the connection was reset." % show(SENTENCE))
+            raise Fault("We sent %s with a NUL after it and closed our side: the connection was reset." %
+                        show(SENTENCE))
 
 
 @check("nul-inside", "a NUL in the middle is a byte like any other", "M27",
@@ -181,7 +184,8 @@ def both_ways(trial):
 
 
 @check("slow-reader", "who reads late still gets everything", "M21",
-       "When the caller does not read, the buffers between fill up: write() waits, or takes a part of what it is given.",
+       "When the caller does not read, the buffers between fill up: write() waits, or takes a part of what it is "
+       "given.",
        "Check what write() returns and write the rest, in a loop; with O_NONBLOCK wait with poll() for room.")
 def slow_reader(trial):
     if trial.known.talks != "on":

@@ -10,8 +10,8 @@ from .program import wait_until
 from .trial import MOST_AT_ONCE, Fault, NotJudged, check, count, show
 
 ONE_BAD_CALLER = "One caller's mishap must not be everybody's: a server is always on."
-C_AND_OTHERS = ("In C ignore SIGPIPE (or send with MSG_NOSIGNAL) and take -1 of read and write for the end of this caller. In "
-                "Java and Python catch the exception inside the loop over callers.")
+C_AND_OTHERS = ("In C ignore SIGPIPE (or send with MSG_NOSIGNAL) and take -1 of read and write for the end of this "
+                "caller. In Java and Python catch the exception inside the loop over callers.")
 LINES = b"one of many lines that nobody waits for\n"
 
 
@@ -19,9 +19,7 @@ LINES = b"one of many lines that nobody waits for\n"
 def bad_caller(trial, deed):
     """A server and its bad caller; afterwards the server has to answer the next one."""
     with trial.server() as server:
-        trial.ask(server, b"the first caller\n")
-        trial.settle(server, 1 + len(server.listening_rows()))
-        sockets = len(server.socket_inodes())
+        sockets = trial.first_caller(server)
         yield server
         trial.expect_survival(server, sockets, deed, "M20")
 
@@ -41,7 +39,8 @@ def next_caller(trial):
 
 
 @check("silent-close", "a caller who leaves without a word harms nobody", "M20",
-       ONE_BAD_CALLER, "The end may come before anything else: read() gives 0, readLine() gives null, recv() gives b''.")
+       ONE_BAD_CALLER,
+       "The end may come before anything else: read() gives 0, readLine() gives null, recv() gives b''.")
 def silent_close(trial):
     with bad_caller(trial, "A caller connected and closed without a word") as server:
         with trial.caller(server) as caller:
@@ -108,12 +107,13 @@ def deaf(trial):
        "Keep what read() returns in an ssize_t, and look for < 0 before anything else.")
 def negative_count(trial):
     with trial.server() as server:
+        sockets = trial.first_caller(server)
         caller = trial.caller(server)
         caller.is_accepted()
         caller.reset()
         with contextlib.suppress(Fault):
             trial.ask(server, b"the next one\n")
-        trial.settle(server, len(server.listening_rows()))
+        trial.settle(server, sockets)
         for line in server.output.decode(errors="replace").splitlines():
             if "-1 bytes" in line or "18446744073709551615" in line or "4294967295" in line:
                 raise Fault("A caller reset the connection: the server printed \"%s\"." % line.strip())
@@ -148,8 +148,8 @@ def at_once(trial):
     with trial.server() as server:
         room = server.room_at_the_door()
         if room is not None and room < 5:
-            trial.observe("Its queue is %d long: when more than %d ring at once, the others try again after a second or "
-                          "more." % (room, room + 1), "M91")
+            trial.observe("Its queue is %d long: when more than %d ring at once, the others try again after a second "
+                          "or more." % (room, room + 1), "M91")
         if trial.makes_processes:
             observe_children(trial, server)
 
@@ -177,7 +177,7 @@ def unread(trial):
             caller.half_close()
         caller.hear(max(len(text), trial.known.surplus))
         if caller.end == "end":  # the kernel may have told us the end, and reset the connection right after it
-            wait_until(lambda: not server.end_of(caller.port) or not server.end_of(caller.port).inode, trial.patience)
+            wait_until(lambda: server.has_closed(caller.port), trial.patience)
         if caller.end == "reset" or (caller.end == "end" and not trial.known.waits_for_end
                                      and not server.end_of(caller.port)):
             raise Fault("We sent %s bytes in lines at once, and closed nothing: %s bytes came, and the connection was "

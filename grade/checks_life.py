@@ -57,7 +57,8 @@ def port_taken(trial):
             raise Fault("We started a second one on the same port: it still ran after %g s%s." % (
                 trial.patience, second.last_words(1)), "M14")
         if second.process.poll() == 0:
-            raise Fault("We started a second one on the same port: it ended, and its exit code 0 says that all was well.")
+            raise Fault("We started a second one on the same port: it ended, and its exit code 0 says that all was "
+                        "well.")
         trial.expect_survival(first, 1 << 20, "We started a second one on the same port")
 
 
@@ -114,7 +115,8 @@ def addresses(trial):
 
 
 @check("restart", "it can be started again at once", "M54",
-       "The connection that the server closed last is remembered for a minute (TIME_WAIT), and bind() refuses the port.",
+       "The connection that the server closed last is remembered for a minute (TIME_WAIT), and bind() refuses the "
+       "port.",
        "setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, ...) before bind(), always.")
 def restart(trial):
     with trial.server() as server:
@@ -137,8 +139,8 @@ def restart(trial):
 
 @check("stop", "SIGTERM ends it in peace", "M44",
        "Servers are stopped with SIGTERM or Ctrl-C every day. One that is killed by it cuts off its callers.",
-       "On SIGTERM stop accepting (close the listening socket), finish the conversations, exit(0). In the signal handler "
-       "only set a flag, and let accept() end with EINTR (sigaction without SA_RESTART).")
+       "On SIGTERM stop accepting (close the listening socket), finish the conversations, exit(0). In the signal "
+       "handler only set a flag, and let accept() end with EINTR (sigaction without SA_RESTART).")
 def stop(trial):
     first, second = b"one more thing\n", b"good bye\n"
     with trial.server() as server, trial.caller(server) as caller:
@@ -158,8 +160,8 @@ def stop(trial):
         caller.hear_to_the_end()
         wait_until(lambda: not server.is_alive(), trial.patience)
         if server.process.poll() != 0:
-            raise Fault("The server got SIGTERM, and then its last caller left: it %s, and should end with exit code 0." %
-                        server.end_text())
+            raise Fault("The server got SIGTERM, and then its last caller left: it %s, and should end with exit code "
+                        "0." % server.end_text())
 
 
 @check("ctrl-z", "it goes on after Ctrl-Z and fg", "M22",
@@ -178,11 +180,11 @@ def ctrl_z(trial):
 
 @check("no-descriptors", "it outlives a want of descriptors", "M15 M14 M18",
        "accept() fails with EMFILE when a process has as many descriptors as it may. That passes when callers leave.",
-       "After a failed accept() do not use its -1. Go on after EINTR and ECONNABORTED; after EMFILE, ENFILE, ENOBUFS and "
-       "ENOMEM wait a little, then go on. Do not exit.")
+       "After a failed accept() do not use its -1. Go on after EINTR and ECONNABORTED; after EMFILE, ENFILE, ENOBUFS "
+       "and ENOMEM wait a little, then go on. Do not exit.")
 def no_descriptors(trial):
     with trial.server() as server:
-        trial.ask(server, b"before\n")
+        trial.first_caller(server)
         with server.without_descriptors(), contextlib.ExitStack() as stack:
             callers = []
             for _ in range(2):  # an accept() that waits already has a descriptor for the first one
@@ -190,23 +192,28 @@ def no_descriptors(trial):
                     callers.append(stack.enter_context(trial.caller(server)))
                     callers[-1].say(b"meanwhile\n")
                     callers[-1].half_close()
-            burns = not comes_to_rest(server, callers, trial.patience) and uses_processor(server, BUSY, 2 * BUSY)
+            rests = comes_to_rest(server, lambda: has_its_callers(callers), trial.patience)
+            burns = not rests and uses_processor(server, BUSY, 2 * BUSY)
         deed = "We let it open no more descriptors for a moment, so that accept() failed"
         trial.expect_survival(server, 1 << 20, deed, *(["M14", "M18"] if server.is_alive() else ["M15"]))
         if burns:
             raise Fault("%s: it went on, but used the processor all the while." % deed, "M14", "M18")
 
 
-def comes_to_rest(server, callers, seconds):
-    """True if it has died, or sleeps, for several looks in a row, with all of these callers served or in the queue."""
+def has_its_callers(callers):
+    """Whether each of them has been served or is in the queue."""
+    for caller in callers:
+        caller.hear(1 << 20, 0)
+    return all(caller.end or not caller.is_accepted(0) for caller in callers)
+
+
+def comes_to_rest(server, condition, seconds):
+    """True if it has died, or sleeps and the condition holds, for several looks in a row."""
     looks = 0
 
     def rests():
         nonlocal looks
-        for caller in callers:
-            caller.hear(1 << 20, 0)
-        done = server.is_asleep() and all(caller.end or not caller.is_accepted(0) for caller in callers)
-        looks = looks + 1 if done else 0
+        looks = looks + 1 if server.is_asleep() and condition() else 0
         return looks >= 10 or not server.is_alive()
     return wait_until(rests, seconds)
 
@@ -221,10 +228,11 @@ def no_process(trial):
         with trial.server(world="no-fork") as server:
             with trial.caller(server) as caller:
                 caller.say(b"hello\n")
-                caller.hear_to_the_end()
-            wait_until(lambda: not server.is_alive(), trial.patience / 10)
+                caller.is_accepted()
+                comes_to_rest(server, lambda: True, trial.patience)
             if not server.is_alive():
-                raise Fault("A caller came and fork() failed: the server %s%s." % (server.end_text(), server.last_words()))
+                raise Fault("A caller came and fork() failed: the server %s%s." % (
+                    server.end_text(), server.last_words()))
     except NotListening as problem:
         raise NotJudged("it does not start where fork() fails: %s" % problem)
 
@@ -263,11 +271,13 @@ def let_callers_come(trial, server, number, line=b"one of many\n"):
 
 @check("descriptors", "no descriptor is left of a caller who has gone", "104 M10 M43",
        "A process may have some hundreds of descriptors. Then accept() fails, and nobody is served any more.",
-       "close() the connected socket, and no other, on every way out of the conversation; in a server with fork the parent, too.")
+       "close() the connected socket, and no other, on every way out of the conversation; in a server with fork the "
+       "parent, too.")
 def descriptors(trial):
     with trial.server() as server:
+        sockets = trial.first_caller(server)
         let_callers_come(trial, server, CALLERS)
-        wait_until(lambda: len(server.socket_inodes()) <= len(server.listening_rows()), trial.patience)
+        trial.settle(server, sockets)
         before = server.descriptor_count()
         let_callers_come(trial, server, 2 * CALLERS)
         wait_until(lambda: server.descriptor_count() <= before + CALLERS // 2, trial.patience)
@@ -302,7 +312,8 @@ def own_side(trial):
         caller.is_accepted()
         if not wait_until(server.children, trial.patience):
             raise NotJudged("the child was gone too soon")
-        connected = server.end_of(caller.port).inode
+        row = server.end_of(caller.port)
+        connected = row.inode if row else -1
         doors = {row.inode for row in server.listening_rows()}
         main = server.process.pid
         if not wait_until(lambda: connected not in server.socket_inodes([main]), trial.patience):
@@ -333,10 +344,10 @@ def memory(trial):
     with trial.server() as server:
         if server.is_java():
             raise NotJudged("Java gives memory back when it likes")
-        sizes = []
+        sockets, sizes = trial.first_caller(server), []
         for _ in range(4):
             let_callers_come(trial, server, 100, line)
-            trial.settle(server, len(server.listening_rows()))
+            trial.settle(server, sockets)
             sizes.append(server.memory())
         growth = [after - before for before, after in zip(sizes, sizes[1:])]
         if min(growth) >= 256:

@@ -6,13 +6,14 @@ import os
 import shlex
 import sys
 import time
+import traceback
 
 from . import checks_answers, checks_callers, checks_life  # noqa: F401 (they register their checks)
 from . import catalogue, report
 from .program import NotListening
 from .trial import CHECKS, Fault, NotJudged, Trial
 
-NO_FAULT, FAULTS, WRONG_USAGE, NOT_STARTED = 0, 1, 2, 3
+NO_FAULT, FAULTS, NOT_STARTED, OUR_OWN_FAULT, INTERRUPTED = 0, 1, 3, 4, 130  # 2, wrong usage, is argparse's
 DESCRIPTION = """\
 Runs the callers of the course, well-behaved ones and others, against an echo or
 upper-case server, and explains each failure.
@@ -25,7 +26,7 @@ PORT stands for the number; the environment has it as PORT, too. The server is
 started many times, each time on a free port, and ended."""
 EXIT_CODES = """\
 Exit codes: 0 no fault, 1 faults, 2 wrong usage, 3 the program could not be started
-or did not listen."""
+or did not listen, 4 script/grade itself failed."""
 
 
 def parse(arguments):
@@ -37,6 +38,8 @@ def parse(arguments):
     parser.add_argument("--json", action="store_true", help="everything, for programs")
     parser.add_argument("--patience", metavar="SECONDS", type=float, default=3.0,
                         help="how long to wait for what must come [3]; more on a busy machine")
+    parser.add_argument("--start", metavar="SECONDS", type=float, default=20.0,
+                        help="how long the program may take until it listens [20]")
     parser.add_argument("--jobs", metavar="N", type=int, default=4, help="checks at the same time [4]")
     parser.add_argument("--list", action="store_true", help="say which checks there are, and end")
     parser.add_argument("--items", action="store_true", help="say which items of the course there are, and end")
@@ -45,8 +48,8 @@ def parse(arguments):
     if not (options.list or options.items):
         options.service, options.command = command_of(parser, options.words)
         options.checks = checks_of(parser, options.only)
-        if options.patience <= 0 or options.jobs < 1:
-            parser.error("--patience and --jobs are to be more than 0")
+        if min(options.patience, options.start, options.jobs) <= 0:
+            parser.error("--patience, --start and --jobs are to be more than 0")
         if not os.path.exists("/proc/net/tcp"):
             parser.error("this needs Linux, and its /proc/net/tcp")
     return options
@@ -102,7 +105,7 @@ def judge(check, trial):
 
 
 def grade(options):
-    trial = Trial(options.command, options.service, options.patience)
+    trial = Trial(options.command, options.service, options.patience, options.start)
     say = print if not (options.json or options.brief) else lambda *words, **how: None
     say("%s: %s" % (trial.known.service or "neither echo nor upper", shlex.join(options.command)), flush=True)
     results = []
@@ -110,10 +113,11 @@ def grade(options):
         for result in workers.map(lambda check: judge(check, trial), options.checks):
             results.append(result)
             say(report.result_text(result), flush=True)
-    for observation in trial.observations:
+    observations = report.in_order(trial.observations)
+    for observation in observations:
         say(report.observation_text(observation))
     if options.json:
-        print(report.as_json(options.command, trial.known.service, results, trial.observations))
+        print(report.as_json(options.command, trial.known.service, results, observations))
     else:
         print(report.summary(results))
     return FAULTS if any(result.outcome == report.FAULT for result in results) else NO_FAULT
@@ -135,4 +139,7 @@ def main(arguments):
         print("script/grade: %s" % problem, file=sys.stderr)
         return NOT_STARTED
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return OUR_OWN_FAULT

@@ -15,7 +15,6 @@ import time
 
 from . import table
 
-STARTING = 20  # seconds that a server may take until it listens
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 KEPT = 1 << 16  # bytes of output
 
@@ -36,17 +35,21 @@ def wait_until(condition, seconds):
         pause = min(pause * 1.5, 0.02)
 
 
+given = set()  # ports, by free_port
+
+
 def free_port():
     """A port that nobody has, outside the range from which the kernel gives ports to clients."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as text:
         first, last = map(int, text.read().split())
     ports = [port for port in range(10000, 65000) if not first <= port <= last] or range(1024, 65000)
-    taken = {row.port for row in table.rows(table.EVERY_STATE)}
+    taken = {row.port for row in table.rows(table.EVERY_STATE)} | given
     while True:
         port = random.choice(ports)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("0.0.0.0", port))
             if port not in taken:
+                given.add(port)
                 return port
 
 
@@ -83,7 +86,7 @@ class Program:
 
     # ---- Its life -------------------------------------------------------------------------------
 
-    def wait_until_listening(self, seconds=STARTING):
+    def wait_until_listening(self, seconds):
         wait_until(lambda: self.listening_rows() or not self.is_alive(), seconds)
         if not self.listening_rows():
             problem = self.end_text() if not self.is_alive() else "never listened on port %d" % self.port
@@ -112,8 +115,8 @@ class Program:
         self.reader.join(0 if self.is_alive() else 1)
         lines = self.output.decode(errors="replace").splitlines()
         # A stack trace begins or ends with what matters; its indented lines only name places.
-        told = [line.rstrip() for line in lines if line.strip() and not line.startswith((" ", "\t", "Traceback"))][-count:]
-        return "; its last words: %s" % " / ".join(line[:160] for line in told) if told else ""
+        told = [line.rstrip() for line in lines if line.strip() and not line.startswith((" ", "\t", "Traceback"))]
+        return "; its last words: %s" % " / ".join(line[:160] for line in told[-count:]) if told else ""
 
     def end(self):
         """Kills all its processes."""
@@ -142,7 +145,8 @@ class Program:
         return all(state_of_threads(pid) <= {"S", "Z"} for pid in self.processes())
 
     def is_java(self):
-        return any(target.endswith("/lib/modules") for pid in self.processes() for target in descriptors_of(pid).values())
+        return any(target.endswith("/lib/modules")
+                   for pid in self.processes() for target in descriptors_of(pid).values())
 
     def zombies(self):
         return sum(state == "Z" for state in self.children().values())
@@ -198,7 +202,8 @@ class Program:
 
     def socket_inodes(self, pids=None):
         """The sockets of its processes; one that several of them share counts once."""
-        return {int(target[8:-1]) for pid in (self.processes() if pids is None else pids) for target in descriptors_of(pid).values()
+        pids = self.processes() if pids is None else pids
+        return {int(target[8:-1]) for pid in pids for target in descriptors_of(pid).values()
                 if target.startswith("socket:[")}
 
     def descriptor_count(self):
@@ -225,6 +230,11 @@ class Program:
             if row.port == self.port and row.peer_port == caller_port:
                 return row
         return None
+
+    def has_closed(self, caller_port):
+        """Whether no process of it has the connection any more. (A caller still in the queue looks the same.)"""
+        row = self.end_of(caller_port)
+        return row is None or row.inode == 0
 
     @functools.cached_property
     def address(self):

@@ -39,6 +39,12 @@ def result_text(result):
     return "\n".join(lines)
 
 
+def in_order(observations):
+    """As the catalogue has their items: which check was faster does not matter."""
+    numbers = list(BY_NUMBER)
+    return sorted(observations, key=lambda each: numbers.index(each[1][0]) if each[1] else len(numbers))
+
+
 def observation_text(observation):
     sentence, items = observation
     return paragraph(sentence + "".join(" [%s]" % item_text(BY_NUMBER[number]) for number in items), "note    ")

@@ -11,9 +11,8 @@ import threading
 import time
 from typing import Callable, NamedTuple
 
-from . import table
 from .caller import Caller
-from .program import STARTING, NotListening, Program, free_port, wait_until
+from .program import NotListening, Program, free_port, wait_until
 
 CHECKS = []
 GREETING = b"Hello, door 1\n"
@@ -60,8 +59,8 @@ class Acquaintance(NamedTuple):
 
 
 class Trial:
-    def __init__(self, command, service=None, patience=3.0):
-        self.command, self.wanted_service, self.patience = command, service, patience
+    def __init__(self, command, service=None, patience=3.0, starting=20.0):
+        self.command, self.wanted_service, self.patience, self.starting = command, service, patience, starting
         self.observations = []
         self._known = {}
         self._lock = threading.RLock()
@@ -72,22 +71,20 @@ class Trial:
         """A server that listens. Somebody may take the free port first: then another one is tried."""
         launcher = [*LAUNCHER, world] if world else ()
         for attempt in range(3):
-            chosen = port or free_port()
-            program = Program(self.command, chosen, launcher, environment)
+            program = Program(self.command, port or free_port(), launcher, environment)
             try:
                 return self._wait_until_listening(program)
             except NotListening:
+                came_too_late = not program.is_alive()
                 program.end()
-                strange = any(row.port == chosen for row in table.listening_rows())
-                if port or not strange or attempt == 2:
+                if port or attempt == 2 or not came_too_late:
                     raise
 
     def _wait_until_listening(self, program):
         """The first start may take long; the others take about the same, or something is wrong."""
         began = time.monotonic()
-        limit = self._known.get("start", STARTING)
-        program.wait_until_listening(limit)
-        self._known.setdefault("start", min(STARTING, max(self.patience, 10 * (time.monotonic() - began))))
+        program.wait_until_listening(self._known.get("start", self.starting))
+        self._known.setdefault("start", min(self.starting, max(self.patience, 10 * (time.monotonic() - began))))
         return program
 
     @contextlib.contextmanager
@@ -152,7 +149,9 @@ class Trial:
                 deed, show(self.answer_to(sent)), self.difference(caller, self.answer_to(sent))), *items)
 
     def difference(self, caller, right):
-        heard = bytes(caller.heard[:len(right)] if self.known.surplus else caller.heard)
+        return self._difference(caller, bytes(caller.heard[:len(right)] if self.known.surplus else caller.heard), right)
+
+    def _difference(self, caller, heard, right):
         then = {"": "then nothing for %g s" % self.patience, "end": "then the server hung up",
                 "reset": "then the connection was reset"}[caller.end]
         if not caller.server.is_alive():
@@ -208,7 +207,7 @@ class Trial:
                 surplus = max(0, len(caller.heard) - said) if service and heard else 0
                 if waits_for_end and not heard:
                     waits_for_end = False
-                problem = "" if heard else self.difference(caller, GREETING)
+                problem = "" if heard else self._difference(caller, b"", GREETING)
                 return Acquaintance(service, heard, waits_for_end, talks, surplus, problem)
 
     def _second_line(self, caller):
@@ -266,16 +265,21 @@ class Trial:
 
     def _look_for_processes(self):
         with self.server() as server:
-            before = set(server.children())
-            if before:  # they were made beforehand
-                return False
+            self.first_caller(server)
+            before = {pid for pid, state in server.children().items() if state != "Z"}
+
+            def new_children():
+                return [pid for pid, state in server.children().items() if state != "Z" and pid not in before]
             with self.caller(server) as caller:
                 if self.known.talks == "on":  # who has answered and waits for more has made what it makes
                     caller.say(GREETING)
                     caller.hear(len(GREETING))
-                    return bool(server.children())
-                caller.is_accepted()
-                return bool(wait_until(server.children, self.patience / 10))
+                    made = new_children()
+                else:
+                    caller.is_accepted()
+                    made = wait_until(new_children, self.patience / 10)
+            # One that was made for him ends with him; one that was made for all, a moment ago, does not.
+            return bool(made and wait_until(lambda: not new_children(), self.patience))
 
     def observe(self, sentence, *items):
         with self._lock:
@@ -283,9 +287,21 @@ class Trial:
 
     # ---- After a bad caller ---------------------------------------------------------------------
 
+    def first_caller(self, server):
+        """He is answered and has gone. Returns how many sockets the server has then; more are somebody's."""
+        line = b"the first caller\n"
+        caller = self.ask(server, line)
+        wait_until(lambda: server.has_closed(caller.port), self._time_to_let_go())
+        return len(server.socket_inodes())
+
     def settle(self, server, sockets):
         """Waits until it has let go of all but these many sockets, or has died."""
-        return wait_until(lambda: not server.is_alive() or len(server.socket_inodes()) <= sockets, self.patience)
+        return wait_until(lambda: not server.is_alive() or len(server.socket_inodes()) <= sockets,
+                          self._time_to_let_go())
+
+    def _time_to_let_go(self):
+        """Who answers no more and does not hang up, never will."""
+        return self.patience / 10 if self.known.talks == "no more" else self.patience
 
     def expect_survival(self, server, sockets, deed, *items):
         """The server is there and answers the next caller."""
