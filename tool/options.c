@@ -88,6 +88,10 @@ static bool is_one_of(const char *word, const char *words)
 
 static bool take_time(const struct option_row *row, const char *text, int64_t *ret_ns)
 {
+    if (row->words && is_one_of(text, row->words)) {
+        *ret_ns = BELL_NEVER;
+        return true;
+    }
     if (parse_time(text, ret_ns) && *ret_ns > 0)
         return true;
     complain("%s %.60s: a time is a number above 0 with us, ms, s or m: 250ms", name_of(row), text);

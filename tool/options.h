@@ -10,7 +10,7 @@ enum option_kind {
     OPTION_SET,    // bool
     OPTION_COUNT,  // int, one more each time
     OPTION_BIT,    // unsigned, gets the bit `max`
-    OPTION_TIME,   // int64_t, nanoseconds
+    OPTION_TIME,   // int64_t, nanoseconds; each of `words` stands for BELL_NEVER
     OPTION_NUMBER, // int, from min to max
     OPTION_SIZE,   // size_t, at least 1
     OPTION_TEXT,   // const char *

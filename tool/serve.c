@@ -1,29 +1,22 @@
 // doorbell serve: small servers.
 
+#include "serve.h"
 #include "pages.h"
-#include "services.h"
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 // ---- The command line -------------------------------------------------------------------------
 
-struct settings {
-    struct common common; // first
-    const struct service *service;
-    struct bell_server_options options;
-    const char *model;
-    int ready_fd;
-    int announced, to_announce; // addresses
-};
-
-#define FIELD(field) offsetof(struct settings, field)
+#define FIELD(field) offsetof(struct serving, field)
 
 static const struct option_row options[] = {
     OPTION('m', "model", "NAME", OPTION_CHOICE, FIELD(model),
@@ -46,19 +39,40 @@ static const struct option_row options[] = {
     OPTION(0, "max", "N", OPTION_NUMBER, FIELD(options.callers_max),
            "serve at most N callers at once", .initial = "what descriptors allow", .min = 1,
            .max = 1000000),
+    OPTION('1', "once", NULL, OPTION_SET, FIELD(once), "serve one caller, then exit"),
     OPTION('i', "idle", "TIME", OPTION_TIME, FIELD(options.idle_timeout),
            "hang up on a caller silent for TIME: 250ms 5s 2m",
-           .initial = "never on loopback and Unix sockets, else 5m"),
+           .initial = "never on loopback and Unix sockets, else 5m", .words = "never"),
+    OPTION(0, "delay", "TIME", OPTION_TIME, FIELD(manner.delay),
+           "think so long before each answer"),
     OPTION(0, "grace", "TIME", OPTION_TIME, FIELD(options.grace),
            "after Ctrl-C, how long callers may go on", .initial = "5s"),
+    OPTION(0, "one-line", NULL, OPTION_SET, FIELD(manner.one_line),
+           "upper: answer one line, then hang up, as the server\n"
+           "of the textbook's slides does"),
+    OPTION(0, "stay-open", NULL, OPTION_SET, FIELD(manner.stay_open),
+           "upper: answer one line and no other, and leave the\n"
+           "connection open, as a server that forgets to close"),
+    OPTION(0, "one-read", NULL, OPTION_SET, FIELD(manner.one_read),
+           "upper: take what one read gives for the request, as a\n"
+           "server that knows nothing of streams; half a line is\n"
+           "answered, too"),
+    OPTION(0, "sockopt", "O=V", OPTION_LIST, FIELD(sockopts),
+           "a socket option by its name: nodelay=0, rcvbuf=4k,\n"
+           "keepidle=30s, ...; may be repeated"),
+    OPTION(0, "no-reuseaddr", NULL, OPTION_BIT, FIELD(options.flags),
+           "leave SO_REUSEADDR off, to see what happens", .max = BELL_NO_REUSEADDR),
     OPTION(0, "ready-fd", "N", OPTION_NUMBER, FIELD(ready_fd),
            "write the addresses to descriptor N when listening", .min = 1, .max = 1000000),
+    OPTION(0, "ring", NULL, OPTION_SET, FIELD(ring), "ring the terminal's bell for each caller"),
+    OPTION('x', "hex", NULL, OPTION_SET, FIELD(hex),
+           "show the data in hexadecimal; -vv shows it as text"),
     OPTION_END,
 };
 
 const struct page serve_page = {
     .name = "serve",
-    .summary = "small servers: echo, upper, discard, message",
+    .summary = "small servers: echo, upper, discard, chargen, daytime, time, message, quote",
     .usage = (const char *const[]){"serve SERVICE [ADDRESS...] [OPTIONS]", NULL},
     .description =
         "Serves callers until Ctrl-C. The address is " DEFAULT_ADDRESS " if none is given.\n"
@@ -67,15 +81,29 @@ const struct page serve_page = {
     .table = "  echo              send back what arrives                      RFC 862\n"
              "  upper             the same, in capitals\n"
              "  discard           read and forget                             RFC 863\n"
-             "  message           read a message, show it, answer \"I got your message\"",
+             "  chargen           lines of characters without end             RFC 864\n"
+             "  daytime           the time of day as text, then hang up       RFC 867\n"
+             "  time              seconds since 1900 as 4 bytes, then hang    RFC 868\n"
+             "                    up; they begin anew on 7 February 2036\n"
+             "  message           read a message, show it, answer \"I got your message\"\n"
+             "  quote [TEXT]      send TEXT, or a saying, then hang up        RFC 865",
     .options = options,
     .notes = "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a\n"
-             "second one ends at once.",
+             "second one ends at once. -v prints a line for each caller, --json the same for\n"
+             "programs.\n"
+             "\n"
+             "TEXT is what cannot be an address: a word with a blank in it, or one without a\n"
+             "colon and a slash that is no number and does not begin with @.\n"
+             "\n"
+             "When others than this machine can call, and no -i is given, a caller has 10 s\n"
+             "for his first byte, a minute for a message, and 30 s to take an answer; -i never\n"
+             "gives him all the time he wants.",
     .examples =
         (const struct example[]){{"serve echo", NULL},
                                  {"serve upper '*:6789' -m fork -v", "a process for each caller"},
+                                 {"serve quote 'Not today.' 1717 -1", "one caller, then exit"},
                                  {NULL, NULL}},
-    .operands = "echo upper discard message @address",
+    .operands = "echo upper discard chargen daytime time message quote @address",
 };
 
 static void list_services(char *list, size_t size)
@@ -103,10 +131,31 @@ static const struct service *find_service(const char *word)
     return NULL;
 }
 
-// Reads the command line; the addresses begin where it returns. Negative: an answer of parse_options.
-static int take_arguments(struct settings *settings, int argc, char **argv)
+// What is not meant to be sent: 7464, host:port, a path, @name. Without blanks.
+static bool may_be_address(const char *word)
 {
-    int first = parse_options(&serve_page, settings, argc, argv);
+    if (strpbrk(word, " \t\n"))
+        return false;
+    return word[0] == '@' || strpbrk(word, ":/") || strspn(word, "0123456789") == strlen(word);
+}
+
+// A line, for people who read it at a terminal.
+static bool take_text(struct serving *serving, const char *text)
+{
+    char *line = NULL;
+    bool whole = text[0] && text[strlen(text) - 1] == '\n';
+    if (asprintf(&line, "%s%s", text, whole ? "" : "\r\n") < 0) {
+        complain("out of memory");
+        return false;
+    }
+    serving->manner.text = line;
+    return true;
+}
+
+// Reads the command line; the addresses begin where it returns. Negative: an answer of parse_options.
+static int take_arguments(struct serving *serving, int argc, char **argv)
+{
+    int first = parse_options(&serve_page, serving, argc, argv);
     if (first < 0)
         return first;
     if (first == argc) {
@@ -115,14 +164,82 @@ static int take_arguments(struct settings *settings, int argc, char **argv)
         complain("serve: which service? There are %s", list);
         return PARSED_BAD;
     }
-    settings->service = find_service(argv[first]);
-    return settings->service ? first + 1 : PARSED_BAD;
+    serving->service = find_service(argv[first++]);
+    if (!serving->service)
+        return PARSED_BAD;
+    if (first < argc && !strcmp(serving->service->name, "quote") && !may_be_address(argv[first]))
+        return take_text(serving, argv[first++]) ? first : PARSED_BAD;
+    return first;
+}
+
+static bool take_sockopts(struct serving *serving)
+{
+    char *joined = NULL;
+    for (int i = 0; i < serving->sockopts.count; i++) {
+        char *shorter = joined;
+        int length = asprintf(&joined, "%s%s%s", shorter ? shorter : "", shorter ? "," : "",
+                              serving->sockopts.texts[i]);
+        free(shorter);
+        if (length < 0) {
+            complain("out of memory");
+            return false;
+        }
+    }
+    serving->options.sockopts = joined;
+    return true;
+}
+
+static bool check_upper_modes(const struct serving *serving)
+{
+    const struct manner *manner = &serving->manner;
+    const char *option = manner->one_line    ? "--one-line"
+                         : manner->stay_open ? "--stay-open"
+                         : manner->one_read  ? "--one-read"
+                                             : NULL;
+    if (!option)
+        return true;
+    if (strcmp(serving->service->name, "upper") != 0)
+        complain("%s is for upper, not for %s", option, serving->service->name);
+    else if (manner->one_line && manner->stay_open)
+        complain("--one-line hangs up after its line, --stay-open does not: one of them");
+    else if (manner->one_line && manner->one_read)
+        complain("--one-line waits for a whole line, --one-read does not: one of them");
+    else
+        return true;
+    return false;
+}
+
+static bool check_ready_fd(const struct serving *serving)
+{
+    if (serving->ready_fd <= 0 || fcntl(serving->ready_fd, F_GETFD) >= 0)
+        return true;
+    complain("--ready-fd %d: no such descriptor is open", serving->ready_fd);
+    return false;
+}
+
+static bool is_within_reason(const struct serving *serving)
+{
+    return check_upper_modes(serving) && check_ready_fd(serving);
 }
 
 // ---- Running ----------------------------------------------------------------------------------
 
-// While the server runs its own handler is in the place of this one. What stops programs (timeout(1), a terminal, a service manager) often sends a signal twice; the
-// second must not kill what is about to end well.
+// With --once the others who came are hung up on.
+static int serve_caller(bell_conn *conn, void *arg)
+{
+    struct serving *serving = arg;
+    bell_handler *handler = serving->service->handler;
+    if (!serving->once)
+        return handler(conn, &serving->manner);
+    if (atomic_fetch_add(&serving->manner.shared->callers, 1) > 0)
+        return -1;
+    int result = handler(conn, &serving->manner);
+    bell_server_stop(bell_conn_server(conn));
+    return result;
+}
+
+// What stops programs (timeout(1), a terminal, a service manager) often sends a signal twice; the second must
+// not kill what is about to end well. While the server runs its own handler is in the place of this one.
 static volatile sig_atomic_t has_begun;
 
 static void end_unless_begun(int number)
@@ -140,27 +257,11 @@ static void outlive_stop_signals(void)
     (void)sigaction(SIGINT, &action, NULL);
 }
 
-// Whoever waits for the addresses may stop the server at once: they are told when it is ready for that.
-static void tell_ready(struct settings *settings, const char *address)
+static void take_note(const struct bell_event *event, void *arg)
 {
-    if (settings->ready_fd <= 0)
-        return;
-    if (dprintf(settings->ready_fd, "%s\n", address) < 0)
-        complain("--ready-fd %d: %s", settings->ready_fd, strerror(errno));
-    if (++settings->announced == settings->to_announce)
-        (void)close(settings->ready_fd);
-}
-
-static void print_event(const struct bell_event *event, void *arg)
-{
-    struct settings *settings = arg;
-    if (event->kind == BELL_EVENT_LISTENING) {
+    if (event->kind == BELL_EVENT_LISTENING)
         has_begun = true;
-        tell_ready(settings, event->text + strlen("listening on "));
-    }
-    bool of_a_caller = event->kind == BELL_EVENT_CALLER || event->kind == BELL_EVENT_ENDED;
-    if (!of_a_caller || settings->common.verbose > 0)
-        note("doorbell serve: %s", event->text);
+    keep_diary(event, arg);
 }
 
 // As many callers as the system lets us have.
@@ -173,8 +274,8 @@ static void raise_descriptor_limit(void)
     }
 }
 
-// Whether only this machine can call there, judging by the text of the address.
-static bool is_local(const char *address)
+// The same as is_local, of an address as somebody wrote it.
+static bool looks_local(const char *address)
 {
     static const char *const schemes[] = {"tcp:", "tcp4:", "tcp6:", "unix:"};
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
@@ -186,12 +287,44 @@ static bool is_local(const char *address)
            !strncmp(address, "[::1]:", 6);
 }
 
-// A server that others can reach hangs up on the silent.
-static void choose_idle_limit(struct settings *settings, char **addresses, int count)
+// A server that others can reach hangs up on the silent and the slow.
+static void choose_limits(struct serving *serving, char **addresses, int count)
 {
-    for (int i = 0; i < count; i++)
-        if (!settings->options.idle_timeout && !is_local(addresses[i]))
-            settings->options.idle_timeout = 5 * BELL_MINUTE;
+    struct manner *manner = &serving->manner;
+    bool asked_for = serving->options.idle_timeout;
+    for (int i = 0; i < count && !asked_for; i++) {
+        if (looks_local(addresses[i]))
+            continue;
+        serving->options.idle_timeout = 5 * BELL_MINUTE;
+        manner->first_byte = 10 * BELL_SECOND;
+        manner->whole_request = BELL_MINUTE;
+        manner->write_stall = 30 * BELL_SECOND;
+    }
+    if (!manner->stay_open)
+        return;
+    manner->polite_idle = serving->options.idle_timeout;
+    serving->options.idle_timeout = 0;
+}
+
+static void choose_show(struct serving *serving)
+{
+    if (serving->common.quiet || serving->common.json)
+        return;
+    serving->manner.show = serving->hex                   ? SHOW_HEX
+                           : serving->common.verbose >= 2 ? SHOW_TEXT
+                                                          : SHOW_NOTHING;
+}
+
+static bool make_shared_page(struct serving *serving)
+{
+    void *page = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        complain("out of memory");
+        return false;
+    }
+    serving->manner.shared = page;
+    return true;
 }
 
 static bool listen_on_all(bell_server *server, char **addresses, int count)
@@ -204,16 +337,17 @@ static bool listen_on_all(bell_server *server, char **addresses, int count)
     return true;
 }
 
-static int run(bell_server *server, struct settings *settings, char **addresses, int count)
+static int run(struct serving *serving, char **addresses, int count)
 {
-    if (!server || !listen_on_all(server, addresses, count)) {
+    serving->server = bell_server_open(serve_caller, serving, &serving->options);
+    if (!serving->server || !listen_on_all(serving->server, addresses, count)) {
         int error = errno;
         complain("%s", bell_error());
         return (int)exit_code_of_listen(error);
     }
-    while (bell_server_address(server, settings->to_announce))
-        settings->to_announce++;
-    if (bell_server_run(server) == 0)
+    while (bell_server_address(serving->server, serving->addresses))
+        serving->addresses++;
+    if (bell_server_run(serving->server) == 0)
         return EXIT_DONE;
     int code = (int)exit_code_of(errno);
     complain("%s", bell_error());
@@ -222,23 +356,29 @@ static int run(bell_server *server, struct settings *settings, char **addresses,
 
 int serve_main(int argc, char **argv)
 {
-    struct settings settings = {.options = {.size = sizeof settings.options,
-                                            .log = print_event,
-                                            .log_arg = &settings,
-                                            .flags = BELL_STOP_ON_SIGNALS}};
-    int first = take_arguments(&settings, argc, argv);
+    // Its texts live as long as the program.
+    static struct serving serving = {.options = {.size = sizeof serving.options,
+                                                 .log = take_note,
+                                                 .log_arg = &serving,
+                                                 .flags = BELL_STOP_ON_SIGNALS}};
+    int first = take_arguments(&serving, argc, argv);
     if (first < 0)
         return first == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
-    begin_notes(&settings.common, false);
-    settings.options.name = settings.service->name;
-    settings.options.model = settings.model;
-    settings.options.flags |= settings.common.flags;
-    choose_idle_limit(&settings, argv + first, argc - first);
+    begin_notes(&serving.common, false);
+    if (!is_within_reason(&serving))
+        return EXIT_USAGE;
+    if (!make_shared_page(&serving) || !take_sockopts(&serving))
+        return EXIT_BROKEN;
+    serving.options.name = serving.service->name;
+    serving.options.model = serving.model;
+    serving.options.flags |= serving.common.flags;
+    choose_limits(&serving, argv + first, argc - first);
+    choose_show(&serving);
+    find_terminal_bell(&serving);
     raise_descriptor_limit();
     outlive_stop_signals();
 
-    bell_server *server = bell_server_open(settings.service->handler, NULL, &settings.options);
-    int code = run(server, &settings, argv + first, argc - first);
-    bell_server_close(server);
+    int code = run(&serving, argv + first, argc - first);
+    bell_server_close(serving.server);
     return code;
 }

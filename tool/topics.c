@@ -13,7 +13,7 @@ const struct page doorbell_page = {
                    "call half-closes and waits for the answer, its exit code tells whether all of\n"
                    "it arrived, a server listens on this machine only unless told otherwise.",
     .table_title = "Commands",
-    .table = "  serve     a small server: echo, upper, discard, message\n"
+    .table = "  serve     a small server: echo, upper, chargen, daytime, message, ...\n"
              "  connect   call a server, or wait for one caller: stdin goes there, what comes\n"
              "            from there goes to stdout",
     .notes = "Start here, in two terminals:\n"
