@@ -162,7 +162,7 @@ def test_the_servers_of_the_course_have_no_fault(workshop, name):
 @pytest.mark.parametrize("service", ["echo", "upper"])
 @pytest.mark.parametrize("model", MODELS)
 def test_doorbell_has_no_fault(model, service):
-    said = judge([DOORBELL, "serve", service, "PORT", "--model", model])
+    said = judge([DOORBELL, "serve", service, "localhost:PORT", "--model", model])
     assert faults_of(said) == {}, details(said)
     assert said["service"] == service
 
