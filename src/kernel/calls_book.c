@@ -168,9 +168,14 @@ ssize_t calls_recvmsg(int fd, struct msghdr *message, int flags)
         return n;
     text_addf(&line.text, "recvmsg(%d)", fd);
     calls_line_count(&line, n);
-    if (n > 0) {
+    bool has_peer = n >= 0 && message->msg_name && message->msg_namelen > sizeof(sa_family_t);
+    if (n > 0 || has_peer)
         calls_line_remark(&line, "");
+    if (n > 0)
         calls_print_pieces(&line.text, message, (size_t)n);
+    if (has_peer) {
+        text_add(&line.text, n > 0 ? " from " : "from ");
+        calls_print_address(&line.text, message->msg_name, message->msg_namelen);
     }
     calls_line_write(&line);
     return n;
@@ -203,7 +208,12 @@ ssize_t calls_sendmsg(int fd, const struct msghdr *message, int flags)
         size += message->msg_iov[i].iov_len;
     text_addf(&line.text, "sendmsg(%d, ", fd);
     calls_print_pieces(&line.text, message, size);
-    text_addf(&line.text, ", %zu)", size);
+    text_addf(&line.text, ", %zu", size);
+    if (message->msg_name) {
+        text_add(&line.text, ", ");
+        calls_print_address(&line.text, message->msg_name, message->msg_namelen);
+    }
+    text_add(&line.text, ")");
     calls_line_count(&line, n);
     calls_line_write(&line);
     return n;

@@ -48,6 +48,7 @@ struct kernel_ops {
     int (*shutdown)(int fd, int how);
     int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t size);
     int (*getsockopt)(int fd, int level, int name, void *ret_value, socklen_t *size);
+    int (*interface)(const char *name); // its number, as if_nametoindex; -ENODEV
 
     // ---- descriptors and files
     int (*close)(int fd); // never -EINTR: on Linux the descriptor is gone then, too

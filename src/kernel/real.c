@@ -61,6 +61,7 @@ const struct kernel_ops kernel_real = {
     .shutdown = real_shutdown,
     .setsockopt = real_setsockopt,
     .getsockopt = real_getsockopt,
+    .interface = real_interface,
 
     .close = real_close,
     .dup = real_dup,

@@ -21,6 +21,7 @@ ssize_t real_sendfile(int fd, int file, off_t *offset, size_t count);
 int real_shutdown(int fd, int how);
 int real_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 int real_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *size);
+int real_interface(const char *name);
 
 // real_file.c
 int real_close(int fd);

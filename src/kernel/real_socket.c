@@ -3,6 +3,7 @@
 #include "kernel/real.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 
@@ -102,4 +103,10 @@ int real_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *siz
 {
     int n = getsockopt(fd, level, name, ret_value, size);
     return n >= 0 ? n : -errno;
+}
+
+int real_interface(const char *name)
+{
+    unsigned number = if_nametoindex(name);
+    return number > 0 ? (int)number : -ENODEV;
 }
