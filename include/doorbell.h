@@ -32,6 +32,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -42,7 +43,8 @@ extern "C" {
 #define BELL_API __attribute__((visibility("default")))
 #define BELL_VERSION "0.1.0"
 
-typedef struct bell_conn bell_conn;       // one end of a stream: TCP or Unix
+typedef struct bell_conn bell_conn;       // one end of a stream, or of a message connection
+typedef struct bell_dgram bell_dgram;     // a datagram socket that talks with anybody
 typedef struct bell_server bell_server;   // listeners, a handler, and a model that runs it
 typedef struct bell_group bell_group;     // tasks that are waited for together
 typedef struct bell_channel bell_channel; // a bounded queue of pointers between tasks
@@ -164,7 +166,8 @@ struct bell_server_options {
 //            /tmp/x.sock      a Unix socket: anything with a slash; the file of a dead server is
 //            @name            taken over; or a name in the abstract namespace
 //            fd:3             an inherited listening socket
-//          with tcp: tcp4: tcp6: or unix: in front if you like; port 0 lets the kernel choose
+//          with tcp: tcp4: tcp6: or unix: in front if you like; port 0 lets the kernel choose;
+//          unixpacket: in front of a path makes message connections, see bell_recv
 // options  NULL: all defaults
 // returns  0             it was stopped, and no conversation was cut short
 //          -1 EINVAL         the address, an option, or an environment variable makes no sense
@@ -239,16 +242,18 @@ BELL_API int bell_server_step(bell_server *server);
 
 // Counted since the server was made, over all its threads and processes.
 struct bell_counts {
-    uint64_t accepted;            // callers
-    uint64_t active;              // of these, now
-    uint64_t polite;              // conversations that the handler ended with 0
-    uint64_t aborted;             // ... with anything else, or whose process died
-    uint64_t limited;             // ended by idle_timeout, total_timeout or rate_min
-    uint64_t cut;                 // ended by the server's stop
-    uint64_t refused;             // callers over callers_per_address_max
-    uint64_t accept_errors;       // times that accept(2) failed for want of something
-    uint64_t workers_lost;        // worker processes that died and were replaced
-    uint64_t bytes_in, bytes_out; // of conversations that are over
+    uint64_t accepted;                    // callers
+    uint64_t active;                      // of these, now
+    uint64_t polite;                      // conversations that the handler ended with 0
+    uint64_t aborted;                     // ... with anything else, or whose process died
+    uint64_t limited;                     // ended by idle_timeout, total_timeout or rate_min
+    uint64_t cut;                         // ended by the server's stop
+    uint64_t refused;                     // callers over callers_per_address_max
+    uint64_t accept_errors;               // times that accept(2) failed for want of something
+    uint64_t workers_lost;                // worker processes that died and were replaced
+    uint64_t bytes_in, bytes_out;         // of conversations that are over, and of datagrams
+    uint64_t datagrams_in, datagrams_out; // of bell_serve_dgram
+    uint64_t datagrams_dropped; // by the kernel, since the handlers were too slow for them
 };
 
 // All are 0 for NULL.
@@ -279,7 +284,9 @@ struct bell_options {
 // Calls a server. All addresses of a name are tried, IPv6 first, the next one 250 ms after the one
 // before or at once when that failed (RFC 8305, Happy Eyeballs Version 2).
 //
-// address  whom: as for bell_serve, without *; fd:3 is an inherited connection
+// address  whom: as for bell_serve, without *; fd:3 is an inherited connection. udp: udp4: udp6:
+//          unixgram: and unixpacket: make message connections, see bell_recv; of the addresses of a
+//          name udp: takes the first that there is a way to, for localhost that of IPv4
 // options  NULL: all defaults
 // returns  a connection; bell_close or bell_abort frees it
 //          NULL EINVAL         the address or an option makes no sense
@@ -299,10 +306,11 @@ BELL_API bell_conn *bell_connect(const char *address, const struct bell_options 
 // waits    no
 BELL_API int bell_pair(bell_conn *ret_pair[2]);
 
-// Makes a connection of a connected stream socket. The descriptor becomes the connection's.
+// Makes a connection of a connected socket. The descriptor becomes the connection's.
 //
 // returns  a connection; bell_close or bell_abort frees it
-//          NULL EBADF, ENOTSOCK, ENOTCONN, ENOMEM, EPROTOTYPE (not a stream); fd stays yours
+//          NULL EBADF, ENOTSOCK, ENOTCONN, ENOMEM, EPROTOTYPE (neither stream, datagrams nor
+//          seqpacket); fd stays yours
 // waits    no
 BELL_API bell_conn *bell_attach(int fd);
 
@@ -318,6 +326,7 @@ BELL_API bell_conn *bell_attach(int fd);
 //   EBUSY         another task reads (writes) on it already
 //   EBADF         it is closed
 //   EXDEV         it is in use on another thread
+//   EPROTOTYPE    it carries messages, and this call bytes, or the other way round
 //
 // After a write that failed half-way the framing is lost: every later write fails with EPIPE.
 
@@ -488,6 +497,229 @@ BELL_API int bell_fd(bell_conn *conn);
 //             -1 EBADF    it is closed, or NULL
 // waits       no
 BELL_API int bell_detach(bell_conn *conn, void *unread, size_t size, size_t *ret_unread);
+
+// ---- Messages -------------------------------------------------------------------------------
+//
+// A message connection keeps borders: what one bell_send sends, one bell_recv receives. There are
+// two kinds. One made by bell_connect of udp: or unixgram: is a connected datagram socket: messages
+// may be lost, doubled and swapped (those of unixgram: are not), there is no end, and messages of
+// others than the peer are not seen. unixpacket: loses nothing and ends as a stream does; bell_serve
+// serves it.
+
+// Receives one message.
+//
+// size     bytes of room in buf
+// returns  0..size        its length; an empty message is 0
+//          -1 EMSGSIZE    it is longer than size: its first bell_done() bytes are in buf, the rest is
+//                         lost, and bell_error() tells its length
+//          -1 ESHUTDOWN   the other end has finished sending (unixpacket: only)
+//          -1 ECONNREFUSED  nobody is there: an answer to an earlier message (datagrams only). It is
+//                         told once, and the connection may go on
+//          -1             as in Talking
+// waits    yes
+BELL_API ssize_t bell_recv(bell_conn *conn, void *buf, size_t size);
+
+// Sends one message: all of it or nothing.
+//
+// size     0 is an empty message; UDP takes at most 65,507 bytes over IPv4
+// returns  size
+//          -1 EMSGSIZE    it is longer than a message can be
+//          -1 ECONNREFUSED  as bell_recv; this message was not sent
+//          -1 EPIPE       the other end does not receive any more (unixpacket: only)
+//          -1             as in Talking
+// waits    yes
+BELL_API ssize_t bell_send(bell_conn *conn, const void *data, size_t size);
+
+// How bell_call asks. Every zero is the default told; only `size` must be set.
+struct bell_call_options {
+    size_t size;        // sizeof(struct bell_call_options); 0 is EINVAL
+    int tries;          // how often the request is sent; 0: 5
+    int64_t first_wait; // for an answer to the first one, before it is repeated; 0: 1 s
+    int64_t wait_max;   // the wait doubles with every try up to this; 0: 30 s
+    // Whether a message is the answer to this request: where the protocol has something to match (a
+    // number, a name). NULL: any message of the peer is.
+    bool (*matches)(const void *request, size_t request_size, const void *answer,
+                    size_t answer_size, void *arg);
+    void *arg; // of matches
+};
+
+// Sends a request over a connected datagram socket, and repeats it until it is answered. Each wait is
+// up to a half longer than told, by chance, so that clients that lost their server together do not
+// come back together: with the defaults a call that nobody answers fails after 31 to 47 s. It works
+// with any server that answers a datagram by one; but a server may see a request more than once.
+//
+// An answer to an earlier call that comes late, or twice, is not taken for one to this: every call but the
+// first comes from another port of ours, unless we chose the port, or `matches` tells them apart.
+//
+// answer   gets the answer, of at most answer_size bytes
+// options  NULL: all defaults
+// returns  0..answer_size    the length of the answer
+//          -1 ETIMEDOUT      no answer, within the tries or the connection's deadline; bell_error()
+//                            says how often it asked and how long it waited
+//          -1 ECONNREFUSED   nobody is there; told at once
+//          -1 EMSGSIZE       the request is too long, or the answer was (then bell_done() is
+//                            answer_size)
+//          -1 EPROTOTYPE     not a connected datagram socket
+//          -1                as bell_send and bell_recv
+// waits    yes
+BELL_API ssize_t bell_call(bell_conn *conn, const void *request, size_t size, void *answer,
+                           size_t answer_size, const struct bell_call_options *options);
+
+// ---- Datagrams ------------------------------------------------------------------------------
+
+// Where a datagram came from and to, or is to go. Plain data: a copy serves for a later reply.
+struct bell_datagram {
+    size_t size;                   // of the whole datagram in bytes, also when it was cut
+    unsigned interface;            // number of the one that it came by; 0: not known, any
+    bool to_group;                 // it went to a multicast group, or to everybody (broadcast)
+    socklen_t peer_size;           // of peer; 0: it has no address (a nameless Unix socket)
+    socklen_t local_size;          // of local; 0: not known
+    struct sockaddr_storage peer;  // who sent it; to whom to send
+    struct sockaddr_storage local; // which address of ours it went to; to send from
+};
+
+// Opens a datagram socket.
+//
+// address  whose datagrams it gets
+//            udp:7464            a port of this machine's loopback (IPv4; udp6: for IPv6)
+//            udp:localhost:7464  the same; any host name or address of this machine may stand there
+//            udp:*:7464          every interface, IPv4 and IPv6
+//            udp:239.1.2.3:7464  what goes to a multicast group, which is joined on the interface that
+//            udp:239.1.2.3%eth0:7464  the system chooses, or on this one; of IPv6: [ff02::1%eth0]
+//            unixgram:/tmp/x     a Unix socket for datagrams; the file of a dead one is taken over
+//            unixgram:@name      in the abstract namespace; unixgram:@ has a name of its own
+//          port 0 lets the kernel choose. NULL is a client's udp: any port, every interface
+// options  NULL: all defaults. timeout is that of a name lookup; bind and linger are not used.
+//          sockopts: "broadcast" lets it send to everybody, multicast_ttl, multicast_loop; "rcvbuf=1M"
+//          to drop less. flags: the families, BELL_REUSEPORT
+// returns  a datagram socket; bell_dgram_close frees it. NULL as bell_serve; ENODEV: no such interface
+// waits    yes (host names)
+BELL_API bell_dgram *bell_dgram_open(const char *address, const struct bell_options *options);
+
+// Receives one datagram. That an earlier reply found nobody (ICMP errors) disturbs nobody here.
+//
+// size      bytes of room in buf; UDP's have at most 65,507 bytes, which do not fit on a handler's stack
+// ret_about NULL, or gets all about it
+// returns   0..size        its length; an empty datagram is 0
+//           -1 EMSGSIZE    it is longer than size: its first bytes are in buf, ret_about is filled in, the
+//                          rest is lost
+//           -1 ESHUTDOWN   the server stops, and none is left: the handler should return
+//           -1 ETIMEDOUT, ECANCELED, EBUSY, EBADF, EXDEV   as in Talking
+// waits     yes
+BELL_API ssize_t bell_recvfrom(bell_dgram *dgram, void *buf, size_t size,
+                               struct bell_datagram *ret_about);
+
+// Sends one datagram: all of it or nothing. With the `about` of a request it is the reply, and leaves
+// from the address that was asked. Several tasks may send at once.
+//
+// about    peer is to whom. local is from where, unless it is a group; interface counts for groups and
+//          link-local addresses only; both may be 0
+// returns  size
+//          -1 EMSGSIZE    it is longer than a datagram can be
+//          -1 EINVAL      about has no peer, or one of another family
+//          -1 ENOBUFS     to a Unix socket whose owner does not read, from a handler of bell_serve_dgram,
+//                         which does not wait for him (what lies unread there counts against our
+//                         own sndbuf); others wait
+//          -1 EACCES      broadcast is not allowed: sockopts "broadcast"
+//          -1             as bell_recvfrom, and what sendmsg(2) says of the address: EADDRNOTAVAIL,
+//                         ENETUNREACH, ECONNREFUSED and ENOENT (Unix), ...
+// waits    yes
+BELL_API ssize_t bell_sendto(bell_dgram *dgram, const void *data, size_t size,
+                             const struct bell_datagram *about);
+
+// Finds whom an address means, for bell_sendto: the first address of a name that has a family of the
+// socket's.
+//
+// address   udp: or unixgram: as for bell_dgram_open, with a host
+// ret_about is made anew, with peer and interface
+// returns   0, or -1: EINVAL, ENOENT (no such name), ETIMEDOUT (at the socket's deadline), ENODEV, ...
+// waits     yes (host names)
+BELL_API int bell_dgram_find(bell_dgram *dgram, const char *address,
+                             struct bell_datagram *ret_about);
+
+// Every later call on the socket gives up at `deadline`. A new one has BELL_NEVER.
+//
+// returns  0
+// waits    no
+BELL_API int bell_dgram_deadline(bell_dgram *dgram, int64_t deadline);
+
+// Its own address: "udp:127.0.0.1:7464".
+//
+// returns  text that lives as long as the socket; "no socket" for NULL
+// waits    no
+BELL_API const char *bell_dgram_local(bell_dgram *dgram);
+
+// The descriptor, for getsockopt(2), setsockopt(2) and the like. It is non-blocking and stays the
+// socket's.
+//
+// returns  a descriptor, or -1 EBADF: it is closed, or NULL
+// waits    no
+BELL_API int bell_dgram_fd(bell_dgram *dgram);
+
+// How many datagrams the kernel has dropped because nobody received the earlier ones in time.
+//
+// returns  their number since the socket was made; 0 when that is not known, and for NULL
+// waits    no
+BELL_API uint64_t bell_dgram_dropped(bell_dgram *dgram);
+
+// The server whose handler has this socket.
+//
+// returns  a server; NULL for a socket of our own, and for NULL
+// waits    no
+BELL_API bell_server *bell_dgram_server(bell_dgram *dgram);
+
+// Closes a socket of our own, and takes its file away; waiting calls of other tasks end with
+// ECANCELED. A handler's is the server's to close. Takes NULL.
+//
+// returns  0, or -1: EBUSY (a handler's), EXDEV (in use on another thread, and stays open)
+// waits    yes, for the calls of other tasks
+BELL_API int bell_dgram_close(bell_dgram *dgram);
+
+// Who sent a datagram, and to which address of ours: "udp:127.0.0.1:51213", "unixgram:/tmp/x".
+//
+// ret_text  gets it, with a NUL; 128 bytes are enough, what does not fit ends in "..."
+// returns   ret_text
+// waits     no
+BELL_API const char *bell_datagram_peer(const struct bell_datagram *about, char *ret_text,
+                                        size_t size);
+BELL_API const char *bell_datagram_local(const struct bell_datagram *about, char *ret_text,
+                                         size_t size);
+
+// Serves datagrams: a loop over bell_recvfrom and bell_sendto, until bell_recvfrom says ESHUTDOWN or
+// ECANCELED.
+//
+// dgram    the server's: never to be closed here
+// arg      what was given to bell_serve_dgram
+// returns  anything. One that returns before the server is stopped is called anew, so that no stranger's
+//          datagram ends a server: at once, or after a rest of up to 1 s if nothing had come
+//          meanwhile; when it was not 0 the log is told
+//
+// It runs on a stack of 64 KiB. Its own tasks (bell_go) have ended before it is called anew.
+typedef int bell_dgram_handler(bell_dgram *dgram, void *arg);
+
+// Receives datagrams at `address` and has them handled until the server is stopped, as bell_serve. Of
+// the models it has those that say how many handlers share the socket, each on a loop of its own:
+// iterative one, prefork `workers` processes, threads and pool `workers` threads, coroutines
+// `workers` threads, or one. fork is for callers, which datagrams have not: EINVAL.
+//
+// At the stop handlers may still receive what lies in the socket, for 100 ms, and have the grace time to
+// return.
+//
+// address  as for bell_dgram_open; localhost and a port alone are both families, with a handler each
+// options  as for bell_serve; the limits and times of callers are not used
+// returns  0 or -1 as bell_serve; EMFILE and the like
+// waits    yes
+BELL_API int bell_serve_dgram(const char *address, bell_dgram_handler *handler, void *arg,
+                              const struct bell_server_options *options);
+
+// Makes a server for datagrams that has no socket yet: bell_server_listen, bell_server_run and the
+// rest go on from here.
+//
+// returns  a server; bell_server_close frees it
+//          NULL EINVAL, ENOMEM as in bell_serve_dgram
+// waits    no
+BELL_API bell_server *bell_server_open_dgram(bell_dgram_handler *handler, void *arg,
+                                             const struct bell_server_options *options);
 
 // ---- Tasks ----------------------------------------------------------------------------------
 //

@@ -230,14 +230,47 @@ static int check_name(struct part host, struct text *why)
 static int set_family(enum addr_family family, struct addr *addr, struct text *why)
 {
     if (addr->family != ADDR_ANY && addr->family != family)
-        return refuse(why, -EINVAL, "tcp%c: stands before an IPv%c address",
-                      addr->family == ADDR_V4 ? '4' : '6', family == ADDR_V4 ? '4' : '6');
+        return refuse(why, -EINVAL, "%s%c: stands before an IPv%c address",
+                      addr->type == SOCK_DGRAM ? "udp" : "tcp", addr->family == ADDR_V4 ? '4' : '6',
+                      family == ADDR_V4 ? '4' : '6');
     addr->family = family;
     return 0;
 }
 
+static bool is_interface(struct part name)
+{
+    const size_t size_max = 15; // IFNAMSIZ - 1
+    return name.size > 0 && name.size <= size_max && has_only(name, "-._");
+}
+
+static int refuse_interface(struct part name, struct text *why)
+{
+    return refuse(why, -EINVAL, "%s is not the name or number of an interface", show(name).text);
+}
+
+// An IPv4 multicast group and the interface on which it is meant.
+static int parse_group(struct part host, const char *percent, struct addr *addr, struct text *why)
+{
+    struct part number = before(host, percent), interface = after(host, percent);
+    struct in_addr group = {0};
+    if (is_ipv4(number)) {
+        memcpy(addr->host, number.at, number.size);
+        (void)inet_pton(AF_INET, addr->host, &group);
+    }
+    if (!IN_MULTICAST(ntohl(group.s_addr)))
+        return refuse(why, -EINVAL, "%s is no multicast group: only those have an interface",
+                      show(number).text);
+    if (!is_interface(interface))
+        return refuse_interface(interface, why);
+    memcpy(addr->host, host.at, host.size);
+    return set_family(ADDR_V4, addr, why);
+}
+
 static int parse_host(struct part host, struct addr *addr, struct text *why)
 {
+    const char *percent = addr->type == SOCK_DGRAM ? find(host, '%') : NULL;
+    if (percent)
+        return parse_group(host, percent, addr, why);
     addr->wildcard = is(host, "*");
     addr->loopback_default = host.size == 0 || is(host, "localhost") || is(host, "localhost.");
     if (host.size == 0 || addr->wildcard)
@@ -259,7 +292,6 @@ static int parse_host(struct part host, struct addr *addr, struct text *why)
 // 6874).
 static int parse_ipv6(struct part host, bool url, struct addr *addr, struct text *why)
 {
-    const size_t interface_size_max = 15; // IFNAMSIZ - 1
     const char *percent = find(host, '%');
     struct part number = percent ? before(host, percent) : host;
     if (!is_ipv6(number))
@@ -269,17 +301,15 @@ static int parse_ipv6(struct part host, bool url, struct addr *addr, struct text
         struct part interface = after(host, percent);
         if (url && interface.size > 2 && strncmp(interface.at, "25", 2) == 0)
             interface = skip(interface, 2);
-        if (interface.size == 0 || interface.size > interface_size_max ||
-            !has_only(interface, "-._"))
-            return refuse(why, -EINVAL, "%s is not the name or number of an interface",
-                          show(interface).text);
+        if (!is_interface(interface))
+            return refuse_interface(interface, why);
         addr->host[number.size] = '%';
         memcpy(addr->host + number.size + 1, interface.at, interface.size);
     }
     return set_family(ADDR_V6, addr, why);
 }
 
-// ---- tcp --------------------------------------------------------------------------------------
+// ---- tcp, udp ---------------------------------------------------------------------------------
 
 static int parse_bracketed(struct part text, bool url, struct addr *addr, struct text *why)
 {
@@ -319,7 +349,7 @@ static int refuse_colons(struct part text, const char *last, struct text *why)
     return refuse(why, -EINVAL, "%s has too many colons", show(text).text);
 }
 
-static int parse_tcp(struct part text, bool url, struct addr *addr, struct text *why)
+static int parse_inet(struct part text, bool url, struct addr *addr, struct text *why)
 {
     if (url && text.size > 0 && text.at[text.size - 1] == '/')
         text.size--;
@@ -345,6 +375,9 @@ static int parse_tcp(struct part text, bool url, struct addr *addr, struct text 
 static int parse_unix(struct part text, bool url, struct addr *addr, struct text *why)
 {
     bool abstract = text.size > 0 && text.at[0] == '@';
+    bool any_name = abstract && text.size == 1 && addr->type == SOCK_DGRAM;
+    if (any_name)
+        return 0;
     if (text.size <= abstract)
         return refuse(why, -EINVAL, "the path of the unix socket is missing");
     if (url && !abstract && text.at[0] != '/')
@@ -381,16 +414,24 @@ static int parse_fd(struct part text, struct addr *addr, struct text *why)
 static const struct scheme {
     const char *name;
     enum addr_scheme scheme;
+    int type;
     enum addr_family family;
     bool later; // known, and not here yet
 } schemes[] = {
-    {"tcp", ADDR_TCP, ADDR_ANY, false},      {"tcp4", ADDR_TCP, ADDR_V4, false},
-    {"tcp6", ADDR_TCP, ADDR_V6, false},      {"unix", ADDR_UNIX, ADDR_ANY, false},
-    {"fd", ADDR_FD, ADDR_ANY, false},        {"udp", ADDR_TCP, ADDR_ANY, true},
-    {"udp4", ADDR_TCP, ADDR_V4, true},       {"udp6", ADDR_TCP, ADDR_V6, true},
-    {"tls", ADDR_TCP, ADDR_ANY, true},       {"tls4", ADDR_TCP, ADDR_V4, true},
-    {"tls6", ADDR_TCP, ADDR_V6, true},       {"sctp", ADDR_TCP, ADDR_ANY, true},
-    {"unixgram", ADDR_UNIX, ADDR_ANY, true}, {"unixpacket", ADDR_UNIX, ADDR_ANY, true},
+    {"tcp", ADDR_INET, SOCK_STREAM, ADDR_ANY, false},
+    {"tcp4", ADDR_INET, SOCK_STREAM, ADDR_V4, false},
+    {"tcp6", ADDR_INET, SOCK_STREAM, ADDR_V6, false},
+    {"udp", ADDR_INET, SOCK_DGRAM, ADDR_ANY, false},
+    {"udp4", ADDR_INET, SOCK_DGRAM, ADDR_V4, false},
+    {"udp6", ADDR_INET, SOCK_DGRAM, ADDR_V6, false},
+    {"unix", ADDR_UNIX, SOCK_STREAM, ADDR_ANY, false},
+    {"unixgram", ADDR_UNIX, SOCK_DGRAM, ADDR_ANY, false},
+    {"unixpacket", ADDR_UNIX, SOCK_SEQPACKET, ADDR_ANY, false},
+    {"fd", ADDR_FD, 0, ADDR_ANY, false},
+    {"tls", ADDR_INET, SOCK_STREAM, ADDR_ANY, true},
+    {"tls4", ADDR_INET, SOCK_STREAM, ADDR_V4, true},
+    {"tls6", ADDR_INET, SOCK_STREAM, ADDR_V6, true},
+    {"sctp", ADDR_INET, SOCK_STREAM, ADDR_ANY, true},
 };
 
 static const struct scheme *find_scheme(struct part name)
@@ -413,10 +454,10 @@ static int parse_rest(struct part text, bool url, struct addr *addr, struct text
         return parse_unix(text, url, addr, why);
     case ADDR_FD:
         return parse_fd(text, addr, why);
-    case ADDR_TCP:
+    case ADDR_INET:
         break;
     }
-    return parse_tcp(text, url, addr, why);
+    return parse_inet(text, url, addr, why);
 }
 
 static int parse_scheme(struct part text, struct addr *addr, struct text *why)
@@ -431,14 +472,22 @@ static int parse_scheme(struct part text, struct addr *addr, struct text *why)
         return refuse(why, -EPROTONOSUPPORT, "%s: is not supported yet", scheme->name);
     if (scheme) {
         addr->scheme = scheme->scheme;
+        addr->type = scheme->type;
         addr->family = scheme->family;
         return parse_rest(url ? skip(rest, 2) : rest, url, addr, why);
     }
     if (url && name.size > 0 && is_letter(name.at[0]) && has_only(name, "+-."))
-        return refuse(why, -EPROTONOSUPPORT, "%s:// is not a kind of address; tcp, unix and fd are",
-                      show(name).text);
-    addr->scheme = text.at[0] == '@' || find(text, '/') ? ADDR_UNIX : ADDR_TCP;
+        return refuse(why, -EPROTONOSUPPORT,
+                      "%s:// is not a kind of address; tcp, udp, unix and fd are", show(name).text);
+    addr->scheme = text.at[0] == '@' || find(text, '/') ? ADDR_UNIX : ADDR_INET;
+    addr->type = SOCK_STREAM;
     return parse_rest(text, false, addr, why);
+}
+
+const char *addr_interface(const struct addr *addr)
+{
+    const char *percent = strchr(addr->host, '%');
+    return percent ? percent + 1 : "";
 }
 
 int addr_parse(const char *text, struct addr *ret_addr, char *why, size_t why_size)

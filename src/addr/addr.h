@@ -8,6 +8,9 @@
 //     @name                     a Unix socket in the abstract namespace
 //     fd:3                      an inherited descriptor
 //     tcp: tcp4: tcp6: unix:    in front of these, in any case of letters
+//     udp: udp4: udp6: unixgram:  the same for datagrams; udp:239.1.2.3%eth0:7464 is a multicast group on
+//                               an interface, unixgram:@ a name that the kernel chooses
+//     unixpacket:               a Unix socket whose connections carry messages
 //     tcp://host:7464           the same as a URL: tcp://host:7464/, unix:///tmp/x.sock, fd://3
 //
 // An empty host is loopback and not every interface, as it is in some other programs: nobody should
@@ -22,7 +25,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum addr_scheme { ADDR_TCP, ADDR_UNIX, ADDR_FD };
+enum addr_scheme { ADDR_INET, ADDR_UNIX, ADDR_FD };
 enum addr_family { ADDR_ANY, ADDR_V4, ADDR_V6 };
 
 // ADDR_TEXT_SIZE has room for every text that addr_print and addr_describe write.
@@ -30,10 +33,11 @@ enum { ADDR_HOST_SIZE = 256, ADDR_PORT_SIZE = 64, ADDR_PATH_SIZE = 108, ADDR_TEX
 
 struct addr {
     enum addr_scheme scheme;
-    enum addr_family family;   // what tcp4: and tcp6: ask for, or what a numeric host is
+    int type;                  // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET; 0 for fd:
+    enum addr_family family;   // what tcp4: and udp6: ask for, or what a numeric host is
     bool wildcard;             // every interface; host is ""
     bool loopback_default;     // only a port was given (host is ""), or the host is localhost
-    char host[ADDR_HOST_SIZE]; // without brackets
+    char host[ADDR_HOST_SIZE]; // without brackets; a % and an interface may stand behind a number
     char port[ADDR_PORT_SIZE]; // a number from 0 to 65535, or the name of a service
     char path[ADDR_PATH_SIZE]; // as in sockaddr_un: an abstract one begins with NUL
     size_t path_size;          // bytes of it that count, with the NUL at the end of a file's path
@@ -44,12 +48,15 @@ struct addr {
 // ASCII ("port 70000 is above 65535"); it may be NULL when why_size is 0; 256 bytes are enough.
 //
 // Returns 0; -EINVAL; -ENAMETOOLONG for a host, port or path that no socket can have; or
-// -EPROTONOSUPPORT for a scheme that is none, or that is known and not here yet (udp, tls, ...).
+// -EPROTONOSUPPORT for a scheme that is none, or that is known and not here yet (tls, ...).
 int addr_parse(const char *text, struct addr *ret_addr, char *why, size_t why_size);
 
 // The number of a port, 0 to 65535; -EINVAL when it is the name of a service, which has to be
 // looked up.
 int addr_port_number(const char *port);
+
+// The name or number of the interface that stands behind a host, or "".
+const char *addr_interface(const struct addr *addr);
 
 // Makes the kernel's form of an address that needs no lookup: of numbers, of every interface, of
 // loopback, or of a path. `family` chooses where the address leaves it open; ADDR_ANY is IPv4 then.
@@ -70,6 +77,14 @@ size_t addr_describe(const struct addr *addr, char *ret_text, size_t text_size);
 // Returns the length of the text. It always ends in NUL (unless text_size is 0), and in "..." when
 // it does not fit.
 size_t addr_print(const struct sockaddr *address, socklen_t size, char *ret_text, size_t text_size);
+
+// The same for an address of a socket of another type: "udp:127.0.0.1:7464", "unixgram:@name".
+size_t addr_print_of(int type, const struct sockaddr *address, socklen_t size, char *ret_text,
+                     size_t text_size);
+
+// Is it a multicast group, or IPv4's address of everybody? (Not the broadcast address of a subnet, which
+// only that knows.)
+bool addr_is_group(const struct sockaddr *address, socklen_t size);
 
 // Can only this machine be at the other end? True for 127.0.0.0/8, ::1 and Unix sockets.
 bool addr_is_loopback(const struct sockaddr *address, socklen_t size);

@@ -34,9 +34,10 @@ static void read_and_write(const char *text)
     int length = addr_to_sockaddr(&addr, ADDR_ANY, &address);
     if (length < 0)
         return;
-    addr_print((struct sockaddr *)&address, (socklen_t)length, written, sizeof written);
-    if (!strchr(written, '\\'))
-        require(addr_parse(written, &again, NULL, 0) == 0);
+    addr_print_of(addr.type, (struct sockaddr *)&address, (socklen_t)length, written,
+                  sizeof written);
+    if (length > (int)sizeof(sa_family_t) && !strchr(written, '\\'))
+        require(addr_parse(written, &again, NULL, 0) == 0 && again.type == addr.type);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

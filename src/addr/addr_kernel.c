@@ -50,12 +50,23 @@ static int make_unix(const struct addr *addr, struct sockaddr_un *ret_address)
     return (int)(offsetof(struct sockaddr_un, sun_path) + addr->path_size);
 }
 
+// A number, perhaps with an interface behind it.
+static bool read_ipv4(const char *host, struct in_addr *ret_address)
+{
+    char number[INET_ADDRSTRLEN] = "";
+    size_t size = strcspn(host, "%");
+    if (size >= sizeof number)
+        return false;
+    memcpy(number, host, size);
+    return inet_pton(AF_INET, number, ret_address) == 1;
+}
+
 static int make_ipv4(const struct addr *addr, in_port_t port, struct sockaddr_in *ret_address)
 {
     *ret_address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port};
     if (addr->wildcard || addr->loopback_default)
         ret_address->sin_addr.s_addr = htonl(addr->wildcard ? INADDR_ANY : INADDR_LOOPBACK);
-    else if (inet_pton(AF_INET, addr->host, &ret_address->sin_addr) != 1)
+    else if (!read_ipv4(addr->host, &ret_address->sin_addr))
         return -EINVAL;
     return sizeof *ret_address;
 }
@@ -105,7 +116,7 @@ int addr_to_sockaddr(const struct addr *addr, enum addr_family family,
     int size = -EINVAL;
     if (addr->scheme == ADDR_UNIX) {
         size = make_unix(addr, &any.unix_path);
-    } else if (addr->scheme == ADDR_TCP) {
+    } else if (addr->scheme == ADDR_INET) {
         int port = addr_port_number(addr->port);
         if (port < 0)
             return port;
@@ -130,7 +141,6 @@ int addr_to_sockaddr(const struct addr *addr, enum addr_family family,
 // file whose name begins with @ is not to be taken for an abstract name.
 static void add_unix(struct text *text, const char *path, size_t size)
 {
-    text_add(text, "unix:");
     if (size >= 2 && memcmp(path, "//", 2) == 0)
         text_add(text, "//");
     bool abstract = size > 0 && path[0] == '\0';
@@ -143,27 +153,42 @@ static void add_unix(struct text *text, const char *path, size_t size)
     text_escape(text, path + first, size - first);
 }
 
+static const char *inet_word(int type)
+{
+    return type == SOCK_DGRAM ? "udp" : "tcp";
+}
+
+static const char *unix_word(int type)
+{
+    return type == SOCK_DGRAM ? "unixgram:" : type == SOCK_SEQPACKET ? "unixpacket:" : "unix:";
+}
+
 size_t addr_describe(const struct addr *addr, char *ret_text, size_t text_size)
 {
     struct text text;
     text_init(&text, ret_text, text_size);
     switch (addr->scheme) {
     case ADDR_UNIX:
-        add_unix(&text, addr->path, addr->path[0] ? addr->path_size - 1 : addr->path_size);
+        text_add(&text, unix_word(addr->type));
+        if (addr->path_size == 0)
+            text_add(&text, "@");
+        else
+            add_unix(&text, addr->path, addr->path[0] ? addr->path_size - 1 : addr->path_size);
         return text.length;
     case ADDR_FD:
         text_addf(&text, "fd:%d", addr->fd);
         return text.length;
-    case ADDR_TCP:
+    case ADDR_INET:
         break;
     }
     struct in_addr number;
     bool ipv6 = strchr(addr->host, ':') != NULL;
-    bool shows_family = ipv6 || inet_pton(AF_INET, addr->host, &number) == 1;
+    bool shows_family = ipv6 || read_ipv4(addr->host, &number);
+    text_add(&text, inet_word(addr->type));
     if (shows_family || addr->family == ADDR_ANY)
-        text_add(&text, "tcp:");
+        text_add(&text, ":");
     else
-        text_addf(&text, "tcp%c:", addr->family == ADDR_V4 ? '4' : '6');
+        text_addf(&text, "%c:", addr->family == ADDR_V4 ? '4' : '6');
     if (addr->wildcard)
         text_add(&text, "*:");
     else if (addr->host[0])
@@ -176,7 +201,7 @@ size_t addr_describe(const struct addr *addr, char *ret_text, size_t text_size)
 
 static void add_ipv4(struct text *text, uint32_t address, in_port_t port)
 {
-    text_addf(text, "tcp:%u.%u.%u.%u:%u", address >> 24, address >> 16 & 255, address >> 8 & 255,
+    text_addf(text, "%u.%u.%u.%u:%u", address >> 24, address >> 16 & 255, address >> 8 & 255,
               address & 255, ntohs(port));
 }
 
@@ -188,13 +213,14 @@ static void add_ipv6(struct text *text, const struct sockaddr_in6 *address)
     }
     char number[INET6_ADDRSTRLEN] = "";
     (void)inet_ntop(AF_INET6, &address->sin6_addr, number, sizeof number); // there is room
-    text_addf(text, "tcp:[%s", number);
+    text_addf(text, "[%s", number);
     if (address->sin6_scope_id != 0)
         text_addf(text, "%%%u", address->sin6_scope_id);
     text_addf(text, "]:%u", ntohs(address->sin6_port));
 }
 
-size_t addr_print(const struct sockaddr *address, socklen_t size, char *ret_text, size_t text_size)
+size_t addr_print_of(int type, const struct sockaddr *address, socklen_t size, char *ret_text,
+                     size_t text_size)
 {
     struct text text;
     text_init(&text, ret_text, text_size);
@@ -204,6 +230,8 @@ size_t addr_print(const struct sockaddr *address, socklen_t size, char *ret_text
     if (path_size > sizeof any.unix_path.sun_path)
         path_size = sizeof any.unix_path.sun_path;
 
+    if (any.family == AF_INET || any.family == AF_INET6)
+        text_addf(&text, "%s:", inet_word(type));
     switch (any.family) {
     case AF_INET:
         add_ipv4(&text, ntohl(any.ipv4.sin_addr.s_addr), any.ipv4.sin_port);
@@ -214,12 +242,32 @@ size_t addr_print(const struct sockaddr *address, socklen_t size, char *ret_text
     case AF_UNIX:
         if (any.unix_path.sun_path[0])
             path_size = strnlen(any.unix_path.sun_path, path_size);
+        text_add(&text, unix_word(type));
         add_unix(&text, any.unix_path.sun_path, path_size);
         break;
     default:
         text_add(&text, "an unknown address");
     }
     return text.length;
+}
+
+size_t addr_print(const struct sockaddr *address, socklen_t size, char *ret_text, size_t text_size)
+{
+    return addr_print_of(SOCK_STREAM, address, size, ret_text, text_size);
+}
+
+bool addr_is_group(const struct sockaddr *address, socklen_t size)
+{
+    const union any_address any = copy_address(address, size);
+    const struct in6_addr *ipv6 = &any.ipv6.sin6_addr;
+    uint32_t ipv4;
+    if (any.family == AF_INET)
+        ipv4 = ntohl(any.ipv4.sin_addr.s_addr);
+    else if (any.family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(ipv6))
+        ipv4 = last_word(ipv6);
+    else
+        return any.family == AF_INET6 && IN6_IS_ADDR_MULTICAST(ipv6);
+    return IN_MULTICAST(ipv4) || ipv4 == INADDR_BROADCAST;
 }
 
 // ---- limits -----------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ static struct addr parse(const char *text)
 static void assert_same(const struct addr *a, const struct addr *b)
 {
     assert_int_equal(a->scheme, b->scheme);
+    assert_int_equal(a->type, b->type);
     assert_int_equal(a->family, b->family);
     assert_int_equal(a->wildcard, b->wildcard);
     assert_int_equal(a->loopback_default, b->loopback_default);
@@ -84,6 +85,19 @@ static void an_address_says_the_same_when_written(void **state)
         {"@name", "unix:@name", ADDR_ANY},
         {"@a/b", "unix:@a/b", ADDR_ANY},
         {"unix:@name", "unix:@name", ADDR_ANY},
+        {"udp:7464", "udp:7464", ADDR_ANY},
+        {"UDP4:7464", "udp4:7464", ADDR_V4},
+        {"udp6:db:domain", "udp6:db:domain", ADDR_V6},
+        {"udp:*:0", "udp:*:0", ADDR_ANY},
+        {"udp://127.0.0.1:53/", "udp:127.0.0.1:53", ADDR_V4},
+        {"udp:[ff02::1%eth0]:7", "udp:[ff02::1%eth0]:7", ADDR_V6},
+        {"udp:239.1.2.3%eth0:7", "udp:239.1.2.3%eth0:7", ADDR_V4},
+        {"udp4:224.0.0.1%2:7", "udp:224.0.0.1%2:7", ADDR_V4},
+        {"unixgram:/tmp/x", "unixgram:/tmp/x", ADDR_ANY},
+        {"unixgram:@name", "unixgram:@name", ADDR_ANY},
+        {"unixgram:@", "unixgram:@", ADDR_ANY},
+        {"unixpacket://@name", "unixpacket:@name", ADDR_ANY},
+        {"unixpacket:///tmp/x", "unixpacket:/tmp/x", ADDR_ANY},
         {"fd:3", "fd:3", ADDR_ANY},
         {"fd://0", "fd:0", ADDR_ANY},
     };
@@ -124,8 +138,18 @@ static void the_fields_have_the_parts(void **state)
     addr = parse("[fe80::1%eth0.5]:7");
     assert_string_equal(addr.host, "fe80::1%eth0.5");
 
+    addr = parse("udp:239.1.2.3%eth0:7");
+    assert_int_equal(addr.scheme, ADDR_INET);
+    assert_int_equal(addr.type, SOCK_DGRAM);
+    assert_string_equal(addr_interface(&addr), "eth0");
+    addr = parse("udp:239.1.2.3:7");
+    assert_string_equal(addr_interface(&addr), "");
+    assert_int_equal(parse("unixpacket:/x").type, SOCK_SEQPACKET);
+    assert_int_equal(parse("unixgram:@").path_size, 0);
+
     addr = parse("/x");
     assert_int_equal(addr.scheme, ADDR_UNIX);
+    assert_int_equal(addr.type, SOCK_STREAM);
     assert_int_equal(addr.path_size, 3);
     assert_string_equal(addr.path, "/x");
     addr = parse("@x");
@@ -203,10 +227,17 @@ static const struct {
     {"fd:-1", -EINVAL, "fd:-1 is not the number of a descriptor"},
     {"fd:3x", -EINVAL, "fd:3x is not the number of a descriptor"},
     {"fd:4294967299", -EINVAL, "fd:4294967299 is not the number of a descriptor"},
-    {"udp:53", -EPROTONOSUPPORT, "udp: is not supported yet"},
+    {"udp4:[::1]:7", -EINVAL, "udp4: stands before an IPv6 address"},
+    {"udp6:239.1.2.3%lo:7", -EINVAL, "udp6: stands before an IPv4 address"},
+    {"udp:127.0.0.1%lo:7", -EINVAL,
+     "127.0.0.1 is no multicast group: only those have an interface"},
+    {"udp:host%lo:7", -EINVAL, "host is no multicast group: only those have an interface"},
+    {"udp:239.1.2.3%:7", -EINVAL, " is not the name or number of an interface"},
+    {"udp:239.1.2.3%a b:7", -EINVAL, "a b is not the name or number of an interface"},
+    {"tcp:239.1.2.3%lo:7", -EINVAL, "host 239.1.2.3%lo has characters that no name has"},
+    {"unixpacket:@", -EINVAL, "the path of the unix socket is missing"},
     {"tls://h:443", -EPROTONOSUPPORT, "tls: is not supported yet"},
-    {"unixgram:/tmp/d", -EPROTONOSUPPORT, "unixgram: is not supported yet"},
-    {"http://h/", -EPROTONOSUPPORT, "http:// is not a kind of address; tcp, unix and fd are"},
+    {"http://h/", -EPROTONOSUPPORT, "http:// is not a kind of address; tcp, udp, unix and fd are"},
     {"7464\n", -EINVAL, "the address has a control character in it: 7464\\x0a"},
     {"/tmp/\x1b[2J", -EINVAL, "the address has a control character in it: /tmp/\\x1b[2J"},
     {"/tmp/\x7f", -EINVAL, "the address has a control character in it: /tmp/\\x7f"},
@@ -516,11 +547,44 @@ static void limits_count_whom_one_caller_can_be(void **state)
     assert_false(addr_is_loopback(NULL, 0));
 }
 
+static void datagram_addresses_are_printed_with_their_kind(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *printed;
+        bool is_group;
+    } cases[] = {
+        {"udp:127.0.0.1:7", "udp:127.0.0.1:7", false},
+        {"udp:[::1]:7", "udp:[::1]:7", false},
+        {"udp:239.1.2.3%lo:7", "udp:239.1.2.3:7", true},
+        {"udp:[ff02::1%3]:7", "udp:[ff02::1%3]:7", true},
+        {"udp:[::ffff:224.0.0.1]:7", "udp:224.0.0.1:7", true},
+        {"udp:255.255.255.255:7", "udp:255.255.255.255:7", true},
+        {"unixgram:@x", "unixgram:@x", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct addr addr = parse(cases[i].text);
+        struct sockaddr_storage address;
+        int size = addr_to_sockaddr(&addr, ADDR_ANY, &address);
+        assert_true(size > 0);
+        char printed[ADDR_TEXT_SIZE];
+        (void)addr_print_of(SOCK_DGRAM, (struct sockaddr *)&address, (socklen_t)size, printed,
+                            sizeof printed);
+        assert_string_equal(printed, cases[i].printed);
+        assert_int_equal(addr_is_group((struct sockaddr *)&address, (socklen_t)size),
+                         cases[i].is_group);
+    }
+    struct addr any = parse("unixgram:@");
+    struct sockaddr_storage address;
+    assert_int_equal(addr_to_sockaddr(&any, ADDR_ANY, &address), sizeof(sa_family_t));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_says_the_same_when_written),
         cmocka_unit_test(the_fields_have_the_parts),
+        cmocka_unit_test(datagram_addresses_are_printed_with_their_kind),
         cmocka_unit_test(what_is_no_address_is_refused_with_a_sentence),
         cmocka_unit_test(long_texts_are_refused),
         cmocka_unit_test(the_longest_name_fits),

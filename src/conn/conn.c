@@ -78,24 +78,42 @@ static int check_connected(int fd)
     return rc < 0 ? rc : 0;
 }
 
-static int check_stream(int fd)
+// What kind of connection the descriptor makes, or why it makes none.
+static int kind_of(int fd)
 {
     int type = 0;
     socklen_t size = sizeof type;
     int rc = kernel->getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    if (rc == 0 && type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+        rc = -EPROTOTYPE;
+    if (rc == 0)
+        rc = check_connected(fd);
     if (rc < 0)
         return rc;
-    return type == SOCK_STREAM ? check_connected(fd) : -EPROTOTYPE;
+    return type == SOCK_STREAM ? CONN_STREAM : type == SOCK_DGRAM ? CONN_DATAGRAM : CONN_SEQPACKET;
+}
+
+int conn_carry_messages(bell_conn *conn, enum conn_kind kind)
+{
+    static const int one = 1;
+    conn->kind = (uint8_t)kind;
+    conn->reading = conn->writing = true;
+    conn->peer_ended = kind == CONN_DATAGRAM; // there is no end to wait for
+    // An empty message and the end of all look alike, but for the time that only a message has.
+    return kind == CONN_SEQPACKET
+               ? kernel->setsockopt(conn->endpoint.fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one)
+               : 0;
 }
 
 bell_conn *bell_attach(int fd)
 {
     bell_conn *conn = NULL;
-    int rc = check_stream(fd);
-    if (rc == 0)
-        rc = conn_new(fd, &conn);
+    int kind = kind_of(fd);
+    int rc = kind < 0 ? kind : conn_new(fd, &conn);
     if (rc == 0)
         rc = kernel->set_flags(fd);
+    if (rc == 0 && kind != CONN_STREAM)
+        rc = conn_carry_messages(conn, (enum conn_kind)kind);
     if (rc == 0) {
         conn->endpoint.is_tcp = wait_is_tcp(fd);
         remember_peer(conn);
@@ -232,7 +250,7 @@ __attribute__((cold, noinline)) static void note_failure(bell_conn *conn, ssize_
         conn->broken = (int)error;
 }
 
-static ssize_t carry_out(bell_conn *conn, struct wait_call *call, int64_t deadline)
+ssize_t conn_carry_out(bell_conn *conn, struct wait_call *call, int64_t deadline)
 {
     call->endpoint = &conn->endpoint;
     call->deadline = deadline;
@@ -253,7 +271,7 @@ ssize_t conn_receive(bell_conn *conn, struct wait_call *call)
 {
     if (conn->shut_in)
         return 0;
-    ssize_t n = carry_out(conn, call, conn->deadlines[WAIT_IN]);
+    ssize_t n = conn_carry_out(conn, call, conn->deadlines[WAIT_IN]);
     if (n > 0) {
         conn->bytes_in += (uint64_t)n;
         return n;
@@ -270,7 +288,7 @@ ssize_t conn_receive(bell_conn *conn, struct wait_call *call)
 
 ssize_t conn_send(bell_conn *conn, struct wait_call *call)
 {
-    ssize_t n = carry_out(conn, call, conn->deadlines[WAIT_OUT]);
+    ssize_t n = conn_carry_out(conn, call, conn->deadlines[WAIT_OUT]);
     if (n > 0)
         conn->bytes_out += (uint64_t)n;
     return n == -EPIPE && conn->broken && !conn->shut_out ? conn->broken : n;
@@ -335,10 +353,13 @@ static void await_cancel(const bell_conn *conn)
 
 // ---- Addresses --------------------------------------------------------------------------------
 
-static char *text_of(const struct sockaddr *address, socklen_t size)
+static char *text_of(const bell_conn *conn, const struct sockaddr *address, socklen_t size)
 {
+    static const int types[] = {[CONN_STREAM] = SOCK_STREAM,
+                                [CONN_SEQPACKET] = SOCK_SEQPACKET,
+                                [CONN_DATAGRAM] = SOCK_DGRAM};
     char text[ADDR_TEXT_SIZE];
-    size_t length = addr_print(address, size, text, sizeof text);
+    size_t length = addr_print_of(types[conn->kind], address, size, text, sizeof text);
     char *copy = kernel->allocate(length + 1);
     if (copy)
         memcpy(copy, text, length);
@@ -347,13 +368,14 @@ static char *text_of(const struct sockaddr *address, socklen_t size)
 
 typedef int ask_name(int fd, struct sockaddr *ret_address, socklen_t *size);
 
-static char *ask_text(int fd, ask_name *ask)
+static char *ask_text(const bell_conn *conn, ask_name *ask)
 {
+    int fd = conn->endpoint.fd;
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
     if (fd < 0 || ask(fd, (struct sockaddr *)&address, &size) < 0)
         return NULL;
-    return text_of((struct sockaddr *)&address, size);
+    return text_of(conn, (struct sockaddr *)&address, size);
 }
 
 const char *bell_peer(bell_conn *conn)
@@ -361,9 +383,9 @@ const char *bell_peer(bell_conn *conn)
     if (!conn)
         return "no connection";
     if (!conn->peer_text && conn->peer_size)
-        conn->peer_text = text_of(&conn->peer.any, conn->peer_size);
+        conn->peer_text = text_of(conn, &conn->peer.any, conn->peer_size);
     if (!conn->peer_text)
-        conn->peer_text = ask_text(conn->endpoint.fd, kernel->getpeername);
+        conn->peer_text = ask_text(conn, kernel->getpeername);
     return conn->peer_text ? conn->peer_text : "a connection that has ended";
 }
 
@@ -372,7 +394,7 @@ const char *bell_local(bell_conn *conn)
     if (!conn)
         return "no connection";
     if (!conn->local_text)
-        conn->local_text = ask_text(conn->endpoint.fd, kernel->getsockname);
+        conn->local_text = ask_text(conn, kernel->getsockname);
     return conn->local_text ? conn->local_text : "a connection that has ended";
 }
 
@@ -385,6 +407,8 @@ bell_server *bell_conn_server(bell_conn *conn)
 
 static bool is_in_use(const bell_conn *conn)
 {
+    if (conn->kind != CONN_STREAM)
+        return conn->receiving || conn->sending;
     return conn->reading || conn->writing;
 }
 
@@ -510,6 +534,8 @@ static int send_end(const bell_conn *conn)
 {
     if (conn->broken)
         return conn->broken;
+    if (conn->kind == CONN_DATAGRAM)
+        return 0;
     // What both ends have ended is not connected any more, which is no failure then.
     return conn->shut_out || kernel->shutdown(conn->endpoint.fd, SHUT_WR) == 0 ? 0 : -ECONNRESET;
 }

@@ -17,6 +17,9 @@
 
 #include "wait/wait.h"
 
+// What it carries. Streams come first: they are asked for nothing.
+enum conn_kind { CONN_STREAM, CONN_SEQPACKET, CONN_DATAGRAM };
+
 enum conn_cancel { CONN_NOT_CANCELLED, CONN_CANCEL_POSTED, CONN_CANCELLED };
 
 struct bell_conn {
@@ -52,7 +55,12 @@ struct bell_conn {
     bool peer_ended; // the end of his stream was read
     bool shut_in, shut_out;
     bool write_broken; // a write failed half-way
+    // A task reads (writes) bytes. Of a message connection always true, so that the calls for streams
+    // need no look at the kind to refuse it; `receiving` and `sending` are in their place.
     bool reading, writing;
+    uint8_t kind; // enum conn_kind
+    bool receiving, sending;
+    bool has_called; // bell_call: answers to earlier requests may come late, or twice
 
     _Atomic(struct loop *) home; // where its tasks are, for bell_cancel
     atomic_int cancel;           // enum conn_cancel
@@ -75,6 +83,9 @@ int conn_new(int fd, bell_conn **ret_conn);
 // Frees it; what is still open is reset. Takes NULL. Waits for a bell_cancel of another thread that
 // is under way.
 void conn_free(bell_conn *conn);
+
+// It carries messages: of a connected datagram socket, or seqpacket. 0 or a negative errno.
+int conn_carry_messages(bell_conn *conn, enum conn_kind kind);
 
 // The address that accept or connect had. (Others are asked of the kernel when they are wanted.)
 void conn_set_peer(bell_conn *conn, const struct sockaddr *peer, socklen_t size);
@@ -101,10 +112,19 @@ static inline int conn_check(const bell_conn *conn)
     return atomic_load(&conn->cancel) ? -ECANCELED : 0;
 }
 
+// Why a call for bytes is not possible now: another task is in one, or it carries messages.
+static inline int conn_busy(const bell_conn *conn)
+{
+    return conn->kind == CONN_STREAM ? -EBUSY : -EPROTOTYPE;
+}
+
 // Carry out a call, with the deadline that its side began with and the server's limits, and count
 // its bytes. They return what wait_for does, and -ECONNABORTED after a limit.
 ssize_t conn_receive(bell_conn *conn, struct wait_call *call);
 ssize_t conn_send(bell_conn *conn, struct wait_call *call);
+
+// The same without counting, and with a deadline of its own.
+ssize_t conn_carry_out(bell_conn *conn, struct wait_call *call, int64_t deadline);
 
 // Receives at least one more unread byte. Returns how many, 0 at the end of the stream, or a
 // negative errno. `wanted`: how many unread bytes the caller needs together; more than there are.

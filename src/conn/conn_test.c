@@ -67,11 +67,7 @@ static void what_cannot_be_attached_stays_the_callers(void)
     refuse_to_attach(-1, EBADF);
     refuse_to_attach(open("/dev/null", O_RDONLY), ENOTSOCK);
     refuse_to_attach(socket(AF_INET, SOCK_STREAM, 0), ENOTCONN);
-    refuse_to_attach(socket(AF_INET, SOCK_DGRAM, 0), EPROTOTYPE);
-    assert_string_equal(strchr(bell_error(), ':'), ": Protocol wrong type for socket");
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
-    refuse_to_attach(fds[0], EPROTOTYPE);
-    assert_int_equal(close(fds[1]), 0);
+    refuse_to_attach(socket(AF_INET, SOCK_DGRAM, 0), ENOTCONN);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     odd_kernel = kernel_real;
     odd_kernel.allocate = allocate_a_few;
@@ -87,6 +83,28 @@ static void what_cannot_be_attached_stays_the_callers(void)
     refuse_to_attach(fds[0], EPERM);
     kernel = &kernel_real;
     assert_int_equal(close(fds[1]), 0);
+}
+
+static void sockets_that_keep_borders_are_attached(void)
+{
+    static const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
+    for (int i = 0; i < 2; i++) {
+        int fds[2];
+        char text[8];
+        assert_int_equal(socketpair(AF_UNIX, types[i], 0, fds), 0);
+        bell_conn *one = bell_attach(fds[0]), *other = bell_attach(fds[1]);
+        assert_int_equal(bell_send(one, "abc", 3), 3);
+        assert_int_equal(bell_send(one, "", 0), 0);
+        assert_int_equal(bell_recv(other, text, sizeof text), 3);
+        assert_int_equal(bell_recv(other, text, sizeof text), 0);
+        assert_int_equal(bell_read(other, text, sizeof text), -1);
+        assert_int_equal(errno, EPROTOTYPE);
+        assert_string_equal(strrchr(bell_error(), ':'), ": Protocol wrong type for socket");
+        assert_int_equal(bell_relay(one, other, NULL), -1);
+        assert_int_equal(errno, EPROTOTYPE);
+        bell_abort(one);
+        bell_abort(other);
+    }
 }
 
 static void a_pair_is_made_or_leaves_nothing_behind(void)
@@ -478,6 +496,7 @@ int main(void)
         ON_EACH(a_connection_is_small),
         ON_EACH(a_connected_stream_socket_is_attached),
         ON_EACH(what_cannot_be_attached_stays_the_callers),
+        ON_EACH(sockets_that_keep_borders_are_attached),
         ON_EACH(a_pair_is_made_or_leaves_nothing_behind),
         ON_EACH(addresses_are_told_in_words),
         ON_EACH(a_unix_socket_is_asked_when_it_matters),

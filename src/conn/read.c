@@ -137,7 +137,7 @@ static int begin_reading(bell_conn *conn)
     if (rc < 0)
         return rc;
     if (conn->reading)
-        return -EBUSY;
+        return conn_busy(conn);
     conn->reading = true;
     conn->deadlines[WAIT_IN] = conn->deadline;
     if (conn->shut_in) // what came before that is not read any more
@@ -293,7 +293,7 @@ int bell_skip(bell_conn *conn, size_t count)
 {
     int rc = conn_check(conn);
     if (rc == 0 && conn->reading)
-        rc = -EBUSY;
+        rc = conn_busy(conn);
     if (rc < 0)
         return conn_failed(conn, "skip bytes of", rc, 0);
     failure_note_done(0);

@@ -79,6 +79,8 @@ static int check(bell_conn *a, bell_conn *b)
         rc = conn_check(b);
     if (rc < 0)
         return rc;
+    if (a->kind != CONN_STREAM || b->kind != CONN_STREAM)
+        return -EPROTOTYPE;
     if (a->reading || a->writing || b->reading || b->writing)
         return -EBUSY;
     return a->write_broken || b->write_broken ? -EPIPE : 0;

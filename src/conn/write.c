@@ -17,7 +17,7 @@ static int begin_writing(bell_conn *conn)
     if (rc < 0)
         return rc;
     if (conn->writing)
-        return -EBUSY;
+        return conn_busy(conn);
     if (conn->shut_out || conn->write_broken)
         return -EPIPE;
     conn->writing = true;

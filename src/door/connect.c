@@ -9,6 +9,7 @@
 #include "addr/addr.h"
 #include "conn/conn.h"
 #include "door/sockopts.h"
+#include "door/udp.h"
 #include "kernel/kernel.h"
 #include "name/name.h"
 #include "wait/failure.h"
@@ -123,17 +124,22 @@ static void attempt_ended(struct wait_call *call)
         wait_complete(&race->news, 0);
 }
 
-static int bind_attempt(struct attempt *attempt, int fd)
+static int bind_from(const struct calling *calling, const union name_address *whom, int fd)
 {
     static const int one = 1;
-    enum addr_family family = attempt->address->any.sa_family == AF_INET6 ? ADDR_V6 : ADDR_V4;
+    enum addr_family family = whom->any.sa_family == AF_INET6 ? ADDR_V6 : ADDR_V4;
     struct sockaddr_storage from;
-    int size = addr_to_sockaddr(&attempt->race->calling->from, family, &from);
+    int size = addr_to_sockaddr(&calling->from, family, &from);
     if (size < 0)
         return size;
     // Without this the kernel would reserve a port for all destinations at once, and be out of them soon.
     (void)kernel->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-    int rc = kernel->bind(fd, (struct sockaddr *)&from, (socklen_t)size);
+    return kernel->bind(fd, (struct sockaddr *)&from, (socklen_t)size);
+}
+
+static int bind_attempt(struct attempt *attempt, int fd)
+{
+    int rc = bind_from(attempt->race->calling, attempt->address, fd);
     attempt->bind_failed = rc < 0;
     return rc;
 }
@@ -329,12 +335,12 @@ static int parse_from(struct calling *calling)
     if (rc < 0)
         return failure_say(rc, "call from %.100s: %s", text, why);
     struct sockaddr_storage address;
-    bool in_numbers = calling->from.scheme == ADDR_TCP &&
+    bool in_numbers = calling->from.scheme == ADDR_INET &&
                       addr_to_sockaddr(&calling->from, ADDR_ANY, &address) > 0;
     if (!in_numbers)
         return failure_say(-EINVAL, "call from %.100s: an address in numbers is wanted", text);
-    if (calling->addr.scheme != ADDR_TCP)
-        return refuse(calling, "only tcp has an address to call from");
+    if (calling->addr.scheme != ADDR_INET)
+        return refuse(calling, "only tcp and udp have an address to call from");
     calling->bound = true;
     return 0;
 }
@@ -435,6 +441,64 @@ static bell_conn *call_tcp(const struct calling *calling)
     return conn;
 }
 
+// ---- UDP ----------------------------------------------------------------------------------------
+
+static int open_udp(const struct calling *calling, const union name_address *whom,
+                    char refused[SOCKOPT_NAME_SIZE])
+{
+    int fd = kernel->socket(whom->any.sa_family, SOCK_DGRAM, 0);
+    if (fd < 0)
+        return fd;
+    int rc = sockopts_set(fd, calling->options->sockopts, refused);
+    if (rc == 0)
+        rc = udp_send_by(fd, &calling->addr);
+    if (rc == 0 && calling->bound)
+        rc = bind_from(calling, whom, fd);
+    if (rc == 0)
+        rc = kernel->connect(fd, &whom->any, name_address_size(whom));
+    if (rc == 0)
+        return fd;
+    (void)kernel->close(fd);
+    return rc;
+}
+
+static bell_conn *make_message_conn(const struct calling *calling, int fd, enum conn_kind kind,
+                                    const union name_address *peer)
+{
+    bell_conn *conn = make_conn(calling, fd, NULL);
+    int rc = conn ? conn_carry_messages(conn, kind) : 0;
+    if (rc < 0) {
+        conn_free(conn);
+        failure_set(rc, "connect %.200s", calling->text);
+        return NULL;
+    }
+    if (conn && peer)
+        conn_set_peer(conn, &peer->any, name_address_size(peer));
+    return conn;
+}
+
+// There is nobody to say which address is good: the first that there is a way to is it.
+static bell_conn *call_udp(struct calling *calling)
+{
+    struct name_list list;
+    char refused[SOCKOPT_NAME_SIZE] = "";
+    if (calling->addr.loopback_default && calling->family == ADDR_ANY)
+        calling->family = ADDR_V4;
+    if (look_up(calling, &list) < 0)
+        return NULL;
+    int rc = -ENOENT;
+    for (int i = 0; i < list.count; i++) {
+        rc = open_udp(calling, &list.addresses[i], refused);
+        if (rc >= 0)
+            return make_message_conn(calling, rc, CONN_DATAGRAM, &list.addresses[i]);
+        if (refused[0])
+            break;
+    }
+    failure_set(rc, "connect %.200s%s%s", calling->text, refused[0] ? ": socket option " : "",
+                refused);
+    return NULL;
+}
+
 // ---- Unix sockets and inherited ones ------------------------------------------------------------
 
 // Waits a little until the listener may have room in its queue.
@@ -462,15 +526,28 @@ static int connect_unix(const struct calling *calling, int fd)
     return rc;
 }
 
+// A datagram socket without a name could not be answered: the kernel gives it one.
+static int name_unix(int fd)
+{
+    static const struct sockaddr unnamed = {.sa_family = AF_UNIX};
+    return kernel->bind(fd, &unnamed, sizeof unnamed.sa_family);
+}
+
 static bell_conn *call_unix(const struct calling *calling)
 {
-    int fd = kernel->socket(AF_UNIX, SOCK_STREAM, 0);
+    int type = calling->addr.type;
+    int fd = kernel->socket(AF_UNIX, type, 0);
     char refused[SOCKOPT_NAME_SIZE] = "";
     int rc = fd < 0 ? fd : sockopts_set(fd, calling->options->sockopts, refused);
+    if (rc == 0 && type == SOCK_DGRAM)
+        rc = name_unix(fd);
     if (rc == 0)
         rc = connect_unix(calling, fd);
-    if (rc == 0)
+    if (rc == 0 && type == SOCK_STREAM)
         return make_conn(calling, fd, NULL);
+    if (rc == 0)
+        return make_message_conn(calling, fd, type == SOCK_DGRAM ? CONN_DATAGRAM : CONN_SEQPACKET,
+                                 NULL);
     if (fd >= 0)
         (void)kernel->close(fd);
     if (refused[0])
@@ -490,17 +567,17 @@ static bell_conn *call_inherited(const struct calling *calling)
     return NULL;
 }
 
-static bell_conn *call(const struct calling *calling)
+static bell_conn *call(struct calling *calling)
 {
     switch (calling->addr.scheme) {
     case ADDR_FD:
         return call_inherited(calling);
     case ADDR_UNIX:
         return call_unix(calling);
-    case ADDR_TCP:
+    case ADDR_INET:
         break;
     }
-    return call_tcp(calling);
+    return calling->addr.type == SOCK_DGRAM ? call_udp(calling) : call_tcp(calling);
 }
 
 bell_conn *bell_connect(const char *address, const struct bell_options *options)

@@ -293,7 +293,9 @@ static void what_makes_no_sense_is_refused(void)
         {"/tmp/x.sock", {.size = sizeof(struct bell_options), .bind = "127.0.0.1:0"}, EINVAL},
         {"*:80", {.size = sizeof(struct bell_options)}, EINVAL},
         {"localhost", {.size = sizeof(struct bell_options)}, EINVAL},
-        {"udp:localhost:80", {.size = sizeof(struct bell_options)}, EPROTONOSUPPORT},
+        {"tls:localhost:80", {.size = sizeof(struct bell_options)}, EPROTONOSUPPORT},
+        {"udp:*:80", {.size = sizeof(struct bell_options)}, EINVAL},
+        {"udp:239.1.2.3%nosuch:80", {.size = sizeof(struct bell_options)}, ENODEV},
         {"fd:99999", {.size = sizeof(struct bell_options)}, EBADF},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

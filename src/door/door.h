@@ -29,13 +29,16 @@ struct listener {
     uint64_t file_id[2]; // device and inode of the socket file
     bool inherited;      // fd:N: others may have it, too; it is never shut down
     bool is_tcp;
-    char path[108]; // of the socket file, "" for others
+    int type;         // SOCK_STREAM, SOCK_SEQPACKET, or SOCK_DGRAM, which does not listen
+    uint64_t dropped; // datagrams, by the kernel; known when it is closed
+    char path[108];   // of the socket file, "" for others
     char text[LISTENER_TEXT_SIZE];
 };
 
 // Opens the listening sockets of one address: one, or two for a name with two families. Returns the
-// new ones as a list. Notes the failure for bell_error and returns a negative errno.
-int listener_open(const char *address, const struct bell_server_options *options,
+// new ones as a list. Notes the failure for bell_error and returns a negative errno. `dgrams`: bound
+// sockets for datagrams instead, which do not listen.
+int listener_open(const char *address, const struct bell_server_options *options, bool dgrams,
                   struct listener **ret_list);
 
 // Fewer callers come into the queue while those who are in it are taken in. Async-signal-safe.
@@ -53,8 +56,9 @@ void listener_close(struct listener *listener, bool owner);
 struct shift;
 
 struct bell_server {
-    struct crew crew; // must be first: the model knows only this
-    bell_handler *handler;
+    struct crew crew;                  // must be first: the model knows only this
+    bell_handler *handler;             // of callers,
+    bell_dgram_handler *dgram_handler; // or of datagrams
     void *arg;
     struct bell_server_options options; // every default filled in
     struct listener *listeners;
@@ -123,6 +127,22 @@ void visit_cut(struct visit *visit);
 
 // In the crew's operations.
 int visit_serve_alone(struct crew *crew, struct caller *caller);
+
+// ---- Desks (desk.c) ---------------------------------------------------------------------------
+
+// The datagram sockets of a server, each with its handler, on one loop.
+struct desks;
+
+// Starts the handlers. 0 or a negative errno.
+int desks_open(struct bell_server *server, int worker, struct loop *loop, struct desks **ret_desks);
+
+// All of them take NULL. desks_stop: what lies in the sockets is received until `drain_until`, then the
+// handlers should return. desks_cut: their waiting calls fail with ECANCELED. The root task is woken when
+// the last handler has returned.
+void desks_stop(struct desks *desks, int64_t drain_until);
+void desks_cut(struct desks *desks);
+bool desks_are_busy(const struct desks *desks);
+void desks_close(struct desks *desks);
 
 // ---- Shifts (shift.c) -------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ struct place {
 
 struct column {
     _Alignas(64) _Atomic uint64_t active;
-    struct place *places; // bucket_count * PLACES
+    struct place *places;                    // bucket_count * PLACES
+    _Atomic uint64_t datagrams[2], bytes[2]; // out, in
 };
 
 struct ledger {
@@ -65,6 +66,29 @@ void ledger_add(struct ledger *ledger, enum ledger_count count, uint64_t number)
 uint64_t ledger_read(const struct ledger *ledger, enum ledger_count count)
 {
     return atomic_load_explicit(&ledger->counts[count], memory_order_relaxed);
+}
+
+static void add_own(_Atomic uint64_t *number, uint64_t more)
+{
+    uint64_t old = atomic_load_explicit(number, memory_order_relaxed);
+    atomic_store_explicit(number, old + more, memory_order_relaxed);
+}
+
+void ledger_add_datagram(struct ledger *ledger, int worker, bool in, size_t bytes)
+{
+    add_own(&ledger->columns[worker].datagrams[in], 1);
+    add_own(&ledger->columns[worker].bytes[in], bytes);
+}
+
+uint64_t ledger_datagrams(const struct ledger *ledger, bool in, uint64_t *ret_bytes)
+{
+    uint64_t sum = 0;
+    *ret_bytes = 0;
+    for (int i = 0; i < ledger->workers; i++) {
+        sum += atomic_load_explicit(&ledger->columns[i].datagrams[in], memory_order_relaxed);
+        *ret_bytes += atomic_load_explicit(&ledger->columns[i].bytes[in], memory_order_relaxed);
+    }
+    return sum;
 }
 
 void ledger_enter(struct ledger *ledger, int worker)

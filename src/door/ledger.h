@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ledger;
@@ -32,6 +33,10 @@ struct ledger *ledger_open(int workers, int callers_max);
 void ledger_close(struct ledger *ledger);
 
 void ledger_add(struct ledger *ledger, enum ledger_count count, uint64_t number);
+// Datagrams are counted by the workers without a lock, each in its own column.
+void ledger_add_datagram(struct ledger *ledger, int worker, bool in, size_t bytes);
+uint64_t ledger_datagrams(const struct ledger *ledger, bool in, uint64_t *ret_bytes);
+
 uint64_t ledger_read(const struct ledger *ledger, enum ledger_count count);
 
 // A worker has one caller more or less.

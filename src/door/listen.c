@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "conn/dgram.h"
 #include "door/door.h"
 #include "door/sockopts.h"
+#include "door/udp.h"
 #include "kernel/kernel.h"
 #include "wait/failure.h"
 
@@ -19,7 +21,9 @@ enum { PORT_TRIES = 20 };
 // What is being opened: shared by the functions below.
 struct opening {
     const char *address; // the text, for sentences
+    struct addr addr;
     const struct bell_server_options *options;
+    bool dgrams; // sockets for datagrams are wanted
     struct listener *list;
     struct listener **end;
     char refused[SOCKOPT_NAME_SIZE]; // the option of the user that the kernel did not take, or ""
@@ -74,7 +78,8 @@ static int note_address(struct listener *listener)
     socklen_t size = sizeof bound;
     int rc = kernel->getsockname(listener->fd, (struct sockaddr *)&bound, &size);
     if (rc == 0)
-        (void)addr_print((struct sockaddr *)&bound, size, listener->text, sizeof listener->text);
+        (void)addr_print_of(listener->type, (struct sockaddr *)&bound, size, listener->text,
+                            sizeof listener->text);
     return rc;
 }
 
@@ -86,13 +91,14 @@ static int append(struct opening *opening, int fd, struct listener **ret_listene
         (void)kernel->close(fd);
         return -ENOMEM;
     }
+    listener->type = opening->addr.type;
     *opening->end = listener;
     opening->end = &listener->next;
     *ret_listener = listener;
     return note_address(listener);
 }
 
-// ---- TCP --------------------------------------------------------------------------------------
+// ---- TCP and UDP ------------------------------------------------------------------------------
 
 static int set_tcp_options(struct opening *opening, int fd, const struct sockaddr *address,
                            bool dual)
@@ -115,8 +121,8 @@ static int set_tcp_options(struct opening *opening, int fd, const struct sockadd
     return rc;
 }
 
-static int listen_tcp(struct opening *opening, const struct sockaddr *address, socklen_t size,
-                      bool dual)
+static int open_tcp(struct opening *opening, const struct sockaddr *address, socklen_t size,
+                    bool dual)
 {
     int fd = kernel->socket(address->sa_family, SOCK_STREAM, 0);
     if (fd < 0)
@@ -126,12 +132,25 @@ static int listen_tcp(struct opening *opening, const struct sockaddr *address, s
         rc = kernel->bind(fd, address, size);
     if (rc == 0)
         rc = kernel->listen(fd, backlog_of(opening));
-    if (rc < 0) {
-        (void)kernel->close(fd);
-        return rc;
-    }
+    if (rc == 0)
+        return fd;
+    (void)kernel->close(fd);
+    return rc;
+}
+
+static int listen_inet(struct opening *opening, const struct sockaddr *address, socklen_t size,
+                       bool dual)
+{
+    const struct udp_wish wish = {
+        .sockopts = opening->options->sockopts,
+        .flags = opening->options->flags,
+        .both_families = dual,
+        .addr = &opening->addr,
+    };
+    int fd = opening->addr.type == SOCK_DGRAM ? udp_open(address, size, &wish, opening->refused)
+                                              : open_tcp(opening, address, size, dual);
     struct listener *listener;
-    return append(opening, fd, &listener);
+    return fd < 0 ? fd : append(opening, fd, &listener);
 }
 
 static in_port_t *port_of(struct sockaddr *address)
@@ -149,9 +168,9 @@ static int listen_everywhere(struct opening *opening, in_port_t port)
     struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = port};
     int rc = -EAFNOSUPPORT;
     if (!(flags & BELL_IPV4_ONLY))
-        rc = listen_tcp(opening, (struct sockaddr *)&any6, sizeof any6, !(flags & BELL_IPV6_ONLY));
+        rc = listen_inet(opening, (struct sockaddr *)&any6, sizeof any6, !(flags & BELL_IPV6_ONLY));
     if (rc == -EAFNOSUPPORT && !(flags & BELL_IPV6_ONLY))
-        rc = listen_tcp(opening, (struct sockaddr *)&any4, sizeof any4, false);
+        rc = listen_inet(opening, (struct sockaddr *)&any4, sizeof any4, false);
     return rc;
 }
 
@@ -177,7 +196,7 @@ static int listen_on_list(struct opening *opening, const struct addrinfo *list)
         in_port_t *port = port_of((struct sockaddr *)&address);
         if (!*port)
             *port = chosen;
-        int one = listen_tcp(opening, (struct sockaddr *)&address, info->ai_addrlen, false);
+        int one = listen_inet(opening, (struct sockaddr *)&address, info->ai_addrlen, false);
         // A family that this machine does not have is no failure if the other works.
         if (one == -EAFNOSUPPORT || (one == -EADDRNOTAVAIL && opening->list))
             continue;
@@ -219,18 +238,27 @@ static int resolve_failed(const struct opening *opening, const struct addr *addr
     return error;
 }
 
+// The resolver knows interfaces behind IPv6 addresses only.
+static void host_of(const struct addr *addr, char ret_host[ADDR_HOST_SIZE])
+{
+    memcpy(ret_host, addr->host, ADDR_HOST_SIZE);
+    if (addr->family == ADDR_V4)
+        ret_host[strcspn(ret_host, "%")] = '\0';
+}
+
 // A server starts with this, before it has callers who would have to wait: so the resolver is asked
 // here and now. (A helper thread would also be one thread too many for the models that fork.)
 static int listen_host(struct opening *opening, const struct addr *addr)
 {
     struct addrinfo hints = {
         .ai_family = family_of(addr, opening->options->flags),
-        .ai_socktype = SOCK_STREAM,
+        .ai_socktype = addr->type,
         .ai_flags = AI_PASSIVE,
     };
-    const char *host = addr->wildcard ? NULL : addr->host;
+    char host[ADDR_HOST_SIZE];
+    host_of(addr, host);
     struct addrinfo *list = NULL;
-    int code = kernel->resolve(host, addr->port, &hints, &list);
+    int code = kernel->resolve(addr->wildcard ? NULL : host, addr->port, &hints, &list);
     if (code != 0)
         return resolve_failed(opening, addr, code);
     in_port_t port = *port_of(list->ai_addr);
@@ -247,7 +275,7 @@ static int listen_host(struct opening *opening, const struct addr *addr)
 static int listen_loopback(struct opening *opening, const struct addr *addr)
 {
     struct addr both = *addr;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_socktype = addr->type};
     hints.ai_family = family_of(addr, opening->options->flags);
     struct addrinfo *list = NULL;
     int code = kernel->resolve(NULL, both.port, &hints, &list);
@@ -332,14 +360,14 @@ static int listen_on_path(struct opening *opening, const struct addr *addr)
     int lock_fd = abstract ? -1 : lock_path(addr);
     if (lock_fd < 0 && !abstract)
         return lock_fd;
-    int fd = kernel->socket(AF_UNIX, SOCK_STREAM, 0);
+    int fd = kernel->socket(AF_UNIX, addr->type, 0);
     int rc = fd < 0 ? fd : sockopts_set(fd, opening->options->sockopts, opening->refused);
     struct listener *listener = NULL;
     if (rc == 0) {
         rc = abstract ? bind_unix(fd, addr) : bind_path(fd, addr);
         bound = rc == 0;
     }
-    if (rc == 0)
+    if (rc == 0 && addr->type != SOCK_DGRAM)
         rc = kernel->listen(fd, backlog_of(opening));
     if (rc < 0) {
         give_up_path(addr, fd, lock_fd, bound);
@@ -364,22 +392,32 @@ static int listen_unix(struct opening *opening, const struct addr *addr)
 
 // ---- Inherited --------------------------------------------------------------------------------
 
-static int listen_inherited(struct opening *opening, const struct addr *addr)
+// Whether a descriptor is a socket that can be served: streams and seqpacket listen, datagrams are bound.
+static int check_inherited(const struct opening *opening, int fd, int *ret_type)
 {
-    int listens = 0, type = 0;
+    int listens = 0;
     socklen_t size = sizeof listens;
-    int rc = kernel->getsockopt(addr->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+    int rc = kernel->getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
     if (rc < 0)
         return fail(opening, rc);
-    size = sizeof type;
-    rc = kernel->getsockopt(addr->fd, SOL_SOCKET, SO_TYPE, &type, &size);
-    if (rc == 0 && (!listens || type != SOCK_STREAM)) {
-        (void)failure_say(-EINVAL, "listen %.100s: it is not a listening stream socket",
-                          opening->address);
-        return -EINVAL;
-    }
-    if (rc == 0)
-        rc = kernel->set_flags(addr->fd);
+    size = sizeof *ret_type;
+    rc = kernel->getsockopt(fd, SOL_SOCKET, SO_TYPE, ret_type, &size);
+    if (rc < 0)
+        return fail(opening, rc);
+    bool fits = *ret_type == SOCK_DGRAM ? opening->dgrams : listens && !opening->dgrams;
+    if (fits)
+        return 0;
+    (void)failure_say(-EINVAL, "listen %.100s: it is not a %s socket", opening->address,
+                      opening->dgrams ? "datagram" : "listening stream");
+    return -EINVAL;
+}
+
+static int listen_inherited(struct opening *opening, const struct addr *addr)
+{
+    int rc = check_inherited(opening, addr->fd, &opening->addr.type);
+    if (rc < 0)
+        return rc;
+    rc = kernel->set_flags(addr->fd);
     if (rc == 0)
         rc = sockopts_set(addr->fd, opening->options->sockopts, opening->refused);
     if (rc < 0)
@@ -393,26 +431,43 @@ static int listen_inherited(struct opening *opening, const struct addr *addr)
 
 // ---- All of them ------------------------------------------------------------------------------
 
-int listener_open(const char *address, const struct bell_server_options *options,
+// A server has either callers or datagrams.
+static int check_type(const struct opening *opening)
+{
+    if (opening->addr.scheme == ADDR_FD || (opening->addr.type == SOCK_DGRAM) == opening->dgrams)
+        return 0;
+    (void)failure_say(-EINVAL,
+                      opening->dgrams
+                          ? "listen %.100s: for datagrams it is udp:, unixgram: or fd:"
+                          : "listen %.100s: datagrams have no callers: bell_serve_dgram",
+                      opening->address);
+    return -EINVAL;
+}
+
+static int open_listeners(struct opening *opening)
+{
+    const struct addr *addr = &opening->addr;
+    if (addr->scheme == ADDR_UNIX)
+        return listen_unix(opening, addr);
+    if (addr->scheme == ADDR_FD)
+        return listen_inherited(opening, addr);
+    return addr->loopback_default ? listen_loopback(opening, addr) : listen_host(opening, addr);
+}
+
+int listener_open(const char *address, const struct bell_server_options *options, bool dgrams,
                   struct listener **ret_list)
 {
-    struct opening opening = {.address = address, .options = options};
+    struct opening opening = {.address = address, .options = options, .dgrams = dgrams};
     opening.end = &opening.list;
-    struct addr addr;
     char why[256];
-    int rc = addr_parse(address, &addr, why, sizeof why);
+    int rc = addr_parse(address, &opening.addr, why, sizeof why);
     if (rc < 0) {
         (void)failure_say(rc, "listen %.100s: %s", address, why);
         return rc;
     }
-    if (addr.scheme == ADDR_UNIX)
-        rc = listen_unix(&opening, &addr);
-    else if (addr.scheme == ADDR_FD)
-        rc = listen_inherited(&opening, &addr);
-    else if (addr.loopback_default)
-        rc = listen_loopback(&opening, &addr);
-    else
-        rc = listen_host(&opening, &addr);
+    rc = check_type(&opening);
+    if (rc == 0)
+        rc = open_listeners(&opening);
     if (rc < 0) {
         close_all(&opening);
         return rc;
@@ -423,13 +478,13 @@ int listener_open(const char *address, const struct bell_server_options *options
 
 void listener_shut(const struct listener *listener)
 {
-    if (!listener->inherited && listener->fd >= 0)
+    if (!listener->inherited && listener->fd >= 0 && listener->type != SOCK_DGRAM)
         (void)kernel->shutdown(listener->fd, SHUT_RDWR);
 }
 
 void listener_shrink_queue(const struct listener *listener)
 {
-    if (!listener->inherited && listener->fd >= 0)
+    if (!listener->inherited && listener->fd >= 0 && listener->type != SOCK_DGRAM)
         (void)kernel->listen(listener->fd, 0);
 }
 
@@ -447,6 +502,8 @@ void listener_close(struct listener *listener, bool owner)
 {
     if (listener->fd < 0)
         return;
+    if (listener->type == SOCK_DGRAM)
+        listener->dropped = dgram_dropped(listener->fd);
     if (owner && listener->path[0])
         remove_socket_file(listener);
     (void)kernel->close(listener->fd);

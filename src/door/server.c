@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conn/dgram.h"
 #include "door/door.h"
 #include "door/sockopts.h"
 #include "kernel/kernel.h"
@@ -123,7 +124,9 @@ static int choose_workers(struct bell_server *server)
 {
     struct crew *crew = &server->crew;
     const struct model_ops *model = crew->model;
-    bool crew_of_many = !model->alone && strcmp(model->name, "iterative") != 0;
+    // Where there are no callers, a thread each is one for each worker.
+    bool alone = model->alone && !server->dgram_handler;
+    bool crew_of_many = !alone && strcmp(model->name, "iterative") != 0;
     int workers = server->options.workers;
     if (workers == BELL_PER_CPU)
         workers = kernel->processors();
@@ -145,6 +148,10 @@ static int choose(struct bell_server *server)
     if (!crew->model)
         return failure_say(-EINVAL, "no model is called \"%.40s\" (%s); there are %s", model,
                            why_model, model_names());
+    if (server->dgram_handler && !strcmp(crew->model->name, "fork"))
+        return failure_say(-EINVAL,
+                           "model fork has a process for each caller, and datagrams have no "
+                           "callers; prefork has worker processes");
     crew->backend = backend_find(backend);
     if (!crew->backend)
         return failure_say(-EINVAL,
@@ -294,10 +301,22 @@ static int open_events(struct bell_server *server)
     return server->crew.cut_fd < 0 ? server->crew.cut_fd : 0;
 }
 
-bell_server *bell_server_open(bell_handler *handler, void *arg,
-                              const struct bell_server_options *options)
+static int set_up(struct bell_server *server, const struct bell_server_options *options)
 {
-    if (!handler) {
+    if (copy_options(server, options) < 0 || choose(server) < 0)
+        return -1;
+    server->crew.name = server->options.name;
+    server->crew.grace = server->options.grace;
+    limit_callers(server);
+    server->ledger = ledger_open(server->crew.workers, server->callers_max);
+    int rc = server->ledger ? open_events(server) : -ENOMEM;
+    return rc < 0 ? failure_set(rc, "bell_server_open") : 0;
+}
+
+static bell_server *new_server(bell_handler *handler, bell_dgram_handler *dgram_handler, void *arg,
+                               const struct bell_server_options *options)
+{
+    if (!handler && !dgram_handler) {
         failure_say(-EINVAL, "a server needs a handler");
         return NULL;
     }
@@ -309,25 +328,26 @@ bell_server *bell_server_open(bell_handler *handler, void *arg,
     server->crew.ops = &crew_ops;
     server->crew.stop_fd = server->crew.cut_fd = -1;
     server->handler = handler;
+    server->dgram_handler = dgram_handler;
     server->arg = arg;
     server->owner_pid = kernel->getpid();
     (void)pthread_mutex_init(&server->lock, NULL);
-    if (copy_options(server, options) < 0 || choose(server) < 0)
-        goto close;
-    server->crew.name = server->options.name;
-    server->crew.grace = server->options.grace;
-    limit_callers(server);
-    server->ledger = ledger_open(server->crew.workers, server->callers_max);
-    int rc = server->ledger ? open_events(server) : -ENOMEM;
-    if (rc < 0) {
-        failure_set(rc, "bell_server_open");
-        goto close;
-    }
-    return server;
-
-close:
+    if (set_up(server, options) == 0)
+        return server;
     bell_server_close(server);
     return NULL;
+}
+
+bell_server *bell_server_open(bell_handler *handler, void *arg,
+                              const struct bell_server_options *options)
+{
+    return new_server(handler, NULL, arg, options);
+}
+
+bell_server *bell_server_open_dgram(bell_dgram_handler *handler, void *arg,
+                                    const struct bell_server_options *options)
+{
+    return new_server(NULL, handler, arg, options);
 }
 
 // With the lock held.
@@ -386,7 +406,7 @@ int bell_server_listen(bell_server *server, const char *address)
     if (server->running || server->closed)
         return failure_say(-EBUSY, "listen %.200s: the server runs already, or is over", address);
     struct listener *list = NULL;
-    int rc = listener_open(address, &server->options, &list);
+    int rc = listener_open(address, &server->options, server->dgram_handler != NULL, &list);
     if (rc < 0)
         return -1;
     struct listener **end = &server->listeners;
@@ -526,14 +546,15 @@ int bell_server_run(bell_server *server)
         return failure_say(-EINVAL, "bell_server_run: NULL");
     if (begin(server) < 0)
         return -1;
-    int rc = server->crew.model->run(&server->crew);
+    struct crew *crew = &server->crew;
+    bool threads = server->dgram_handler && crew->model->threads;
+    int rc = threads ? model_run_threads(crew) : crew->model->run(crew);
     return outcome(server, rc);
 }
 
-int bell_serve(const char *address, bell_handler *handler, void *arg,
-               const struct bell_server_options *options)
+// Takes the server over; NULL is one that could not be opened.
+static int serve_at(bell_server *server, const char *address)
 {
-    bell_server *server = bell_server_open(handler, arg, options);
     if (!server)
         return -1;
     int rc = bell_server_listen(server, address);
@@ -543,6 +564,18 @@ int bell_serve(const char *address, bell_handler *handler, void *arg,
     bell_server_close(server);
     errno = error;
     return rc;
+}
+
+int bell_serve(const char *address, bell_handler *handler, void *arg,
+               const struct bell_server_options *options)
+{
+    return serve_at(bell_server_open(handler, arg, options), address);
+}
+
+int bell_serve_dgram(const char *address, bell_dgram_handler *handler, void *arg,
+                     const struct bell_server_options *options)
+{
+    return serve_at(bell_server_open_dgram(handler, arg, options), address);
 }
 
 void bell_server_stop(bell_server *server)
@@ -598,6 +631,27 @@ int bell_server_step(bell_server *server)
     return outcome(server, 0);
 }
 
+static uint64_t count_dropped(const bell_server *server)
+{
+    union { // the lock guards what is counted, and is no part of it
+        const bell_server *constant;
+        bell_server *server;
+    } same = {.constant = server};
+    uint64_t dropped = 0;
+    (void)pthread_mutex_lock(&same.server->lock);
+    for (const struct listener *l = server->listeners; l; l = l->next)
+        dropped += l->fd < 0 ? l->dropped : dgram_dropped(l->fd);
+    (void)pthread_mutex_unlock(&same.server->lock);
+    return dropped;
+}
+
+static void count_datagrams(const bell_server *server, struct bell_counts *counts)
+{
+    counts->datagrams_in = ledger_datagrams(server->ledger, true, &counts->bytes_in);
+    counts->datagrams_out = ledger_datagrams(server->ledger, false, &counts->bytes_out);
+    counts->datagrams_dropped = count_dropped(server);
+}
+
 void bell_server_counts(const bell_server *server, struct bell_counts *ret_counts)
 {
     *ret_counts = (struct bell_counts){0};
@@ -617,4 +671,6 @@ void bell_server_counts(const bell_server *server, struct bell_counts *ret_count
         .bytes_in = ledger_read(ledger, LEDGER_BYTES_IN),
         .bytes_out = ledger_read(ledger, LEDGER_BYTES_OUT),
     };
+    if (server->dgram_handler)
+        count_datagrams(server, ret_counts);
 }

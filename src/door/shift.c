@@ -45,6 +45,7 @@ struct shift {
     int callers_max;     // of this shift
     int callers;         // in visits and pending
     struct list visits;  // being served
+    struct desks *desks; // NULL where it is callers that are served
     struct list pending; // accepted, but nobody could serve them yet
     int64_t rest;        // how long the next rest is
     bool accept_rests;   // and not only what starts handlers
@@ -267,6 +268,8 @@ static void take_in(struct shift *shift, const struct door *door, int fd)
         return;
     }
     visit->conn->endpoint.is_tcp = door->listener->is_tcp;
+    if (door->listener->type == SOCK_SEQPACKET)
+        (void)conn_carry_messages(visit->conn, CONN_SEQPACKET);
     visit->key = key;
     visit->worker = shift->worker;
     ledger_add(server->ledger, LEDGER_ACCEPTED, 1);
@@ -362,9 +365,11 @@ void shift_over(struct crew *crew, struct caller *caller, int problem)
 static void cut_all(struct shift *shift)
 {
     shift->state = SHIFT_CUT;
+    desks_cut(shift->desks);
     for (int i = 0; i < shift->door_count; i++)
         leave_door(&shift->doors[i]);
-    give_up_listeners(shift);
+    if (!shift->desks)
+        give_up_listeners(shift);
     drop_pending(shift);
     struct list *node, *next;
     for (node = shift->visits.next; node != &shift->visits; node = next) {
@@ -396,6 +401,7 @@ static void begin_stop(struct shift *shift)
     timers_remove(&shift->loop.timers, &shift->rest_timer);
     shift->accept_rests = false;
     shift->rest = REST_MIN;
+    desks_stop(shift->desks, shift->last_callers_until);
     launch_pending(shift); // who could not be started before; or after the next rest
     for (int i = 0; i < shift->door_count; i++) {
         rest_door(&shift->doors[i]);
@@ -405,7 +411,8 @@ static void begin_stop(struct shift *shift)
             leave_door(&shift->doors[i]); // somebody else may serve those
     }
     open_doors(shift);
-    give_up_listeners(shift);
+    if (!shift->desks)
+        give_up_listeners(shift);
     wake_root(shift);
 }
 
@@ -442,6 +449,8 @@ static int make_doors(struct shift *shift)
     shift->uses_listeners = server_use_listeners(server);
     if (!shift->uses_listeners)
         return 0;
+    if (server->dgram_handler)
+        return desks_open(server, shift->worker, &shift->loop, &shift->desks);
     shift->doors = kernel->allocate((size_t)count_listeners(server) * sizeof *shift->doors);
     if (!shift->doors)
         return -ENOMEM;
@@ -510,7 +519,7 @@ int shift_open(struct bell_server *server, int worker, struct shift **ret_shift)
         return rc;
     }
     shift->loop.owner = shift;
-    if (server->crew.model->many && !server->crew.model->alone)
+    if (server->crew.model->many && !server->crew.model->alone && !server->dgram_handler)
         shift->loop.stalled = tell_stall;
     rc = make_doors(shift);
     if (rc < 0) {
@@ -531,7 +540,8 @@ int shift_open(struct bell_server *server, int worker, struct shift **ret_shift)
 bool shift_has_ended(const struct shift *shift)
 {
     return shift->state != SHIFT_OPEN && shift->callers == 0 && !has_doors(shift) &&
-           list_is_empty(&shift->loop.closing) && shift->loop.tasks == 0;
+           !desks_are_busy(shift->desks) && list_is_empty(&shift->loop.closing) &&
+           shift->loop.tasks == 0;
 }
 
 int shift_descriptor(struct shift *shift)
@@ -566,6 +576,7 @@ void shift_close(struct shift *shift)
         (void)kernel->close(parent_fd);
     for (int i = 0; i < shift->door_count; i++)
         leave_door(&shift->doors[i]);
+    desks_close(shift->desks);
     give_up_listeners(shift);
     kernel->release(shift->doors);
     loop_close(&shift->loop);
@@ -575,7 +586,8 @@ void shift_close(struct shift *shift)
 void shift_run(struct shift *shift)
 {
     while (!shift_has_ended(shift)) {
-        if (shift->state == SHIFT_OPEN || shift->callers || has_doors(shift)) {
+        if (shift->state == SHIFT_OPEN || shift->callers || has_doors(shift) ||
+            desks_are_busy(shift->desks)) {
             task_pause(&shift->loop.root);
             continue;
         }

@@ -117,7 +117,7 @@ static struct lookup *new_lookup(const struct addr *addr, enum addr_family famil
     lookup->job.run = run_lookup;
     lookup->job.release = release_lookup;
     lookup->addr = *addr;
-    lookup->hints.ai_socktype = SOCK_STREAM;
+    lookup->hints.ai_socktype = addr->type;
     lookup->hints.ai_family = family == ADDR_V6   ? AF_INET6
                               : family == ADDR_V4 ? AF_INET
                                                   : AF_UNSPEC;

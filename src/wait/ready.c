@@ -84,6 +84,12 @@ static ssize_t try_recv_lent(struct loop *loop, struct wait_call *call)
     return n;
 }
 
+static ssize_t try_sendmsg(const struct wait_call *call)
+{
+    ssize_t n = vanished(kernel->sendmsg(call->endpoint->fd, call->from, 0));
+    return n == -EAGAIN && call->endpoint->is_unixgram ? -ENOBUFS : n;
+}
+
 static int try_ready(const struct wait_call *call, short events)
 {
     struct pollfd fd = {.fd = call->endpoint->fd, .events = events};
@@ -103,10 +109,12 @@ static ssize_t try_once(struct loop *loop, struct wait_call *call)
         return try_recv(call, call->into, call->size);
     case WAIT_RECV_LENT:
         return try_recv_lent(loop, call);
+    case WAIT_RECVMSG:
+        return vanished(kernel->recvmsg(fd, call->into, MSG_TRUNC));
     case WAIT_SEND:
         return vanished(kernel->send(fd, call->from, call->size, 0));
     case WAIT_SENDMSG:
-        return vanished(kernel->sendmsg(fd, call->from, 0));
+        return try_sendmsg(call);
     case WAIT_SENDFILE:
         return vanished(kernel->sendfile(fd, call->file, call->offset, call->size));
     case WAIT_READABLE:

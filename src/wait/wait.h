@@ -148,9 +148,11 @@ struct endpoint {
     uint8_t unclaimed;          // the backend's
     uint8_t interest;           // the backend's
     bool is_tcp;                // set by who opened it: less than was asked for is all there is
-    bool marked;                // the backend's: an end or an urgent byte may come after the rest
-    bool drained;               // the last recv took all there was: wait before the next try
-    bool shared;                // a listener that other loops wait on, too
+    bool is_unixgram; // set by who opened it: WAIT_SENDMSG says ENOBUFS when whom it sends to
+                      // is full, since no event tells when he is not
+    bool marked;      // the backend's: an end or an urgent byte may come after the rest
+    bool drained;     // the last recv took all there was: wait before the next try
+    bool shared;      // a listener that other loops wait on, too
 };
 
 // Makes an endpoint of a non-blocking descriptor. Cannot fail: it is registered at its first wait.
@@ -188,11 +190,13 @@ enum wait_kind {
     WAIT_ACCEPT,    // into, size: the peer's address; size_used is set; result: the new descriptor
     WAIT_RECV,      // into, size
     WAIT_RECV_LENT, // buffer is set: the backend lends it, buffer_give ends the loan
+    WAIT_RECVMSG,   // into: a struct msghdr; one message; result: its whole size, which may be more
+                    // than there was room for
     // Of the side WAIT_OUT:
     WAIT_WRITABLE, // nothing is transferred
     WAIT_CONNECT,  // from, size: the address
     WAIT_SEND,     // from, size; may send fewer bytes
-    WAIT_SENDMSG,  // from: a struct msghdr; may send fewer bytes
+    WAIT_SENDMSG,  // from: a struct msghdr; of a stream may send fewer bytes
     WAIT_SENDFILE, // file, offset, size; may send fewer bytes
 };
 

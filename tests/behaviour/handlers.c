@@ -641,6 +641,8 @@ static const struct {
     {"raise_children", raise_children},
     {"wait_for_pipe", wait_for_pipe},
     {"write_to_the_reset", write_to_the_reset},
+    {"messages", messages},
+    {"told_client", told_client},
 };
 
 enum { HANDLERS = sizeof handlers / sizeof *handlers };
@@ -772,11 +774,13 @@ static void say_counts(bell_server *server)
     struct bell_counts c;
     bell_server_counts(server, &c);
     say("result counts accepted=%llu active=%llu polite=%llu aborted=%llu limited=%llu cut=%llu "
-        "refused=%llu lost=%llu in=%llu out=%llu",
+        "refused=%llu lost=%llu in=%llu out=%llu datagrams=%llu/%llu dropped=%llu",
         (unsigned long long)c.accepted, (unsigned long long)c.active, (unsigned long long)c.polite,
         (unsigned long long)c.aborted, (unsigned long long)c.limited, (unsigned long long)c.cut,
         (unsigned long long)c.refused, (unsigned long long)c.workers_lost,
-        (unsigned long long)c.bytes_in, (unsigned long long)c.bytes_out);
+        (unsigned long long)c.bytes_in, (unsigned long long)c.bytes_out,
+        (unsigned long long)c.datagrams_in, (unsigned long long)c.datagrams_out,
+        (unsigned long long)c.datagrams_dropped);
 }
 
 int main(int argc, char **argv)
@@ -784,10 +788,11 @@ int main(int argc, char **argv)
     struct bell_server_options options = {
         .size = sizeof options, .flags = BELL_STOP_ON_SIGNALS, .log = print_event};
     bell_handler *handler = argc > 2 ? find_handler(argv[1]) : NULL;
+    bell_dgram_handler *dgram_handler = argc > 2 ? find_dgram_handler(argv[1]) : NULL;
+    bool understood = handler || dgram_handler;
     for (int i = 3; i < argc; i++)
-        if (!take_option(argv[i], &options))
-            handler = NULL;
-    if (!handler) {
+        understood &= take_option(argv[i], &options);
+    if (!understood) {
         say("usage: handlers HANDLER ADDRESS [OPTION=NUMBER...]");
         return 2;
     }
@@ -800,7 +805,8 @@ int main(int argc, char **argv)
     if (storm)
         start_storm(storm);
     remember_dispositions();
-    the_server = bell_server_open(handler, NULL, &options);
+    the_server = handler ? bell_server_open(handler, NULL, &options)
+                         : bell_server_open_dgram(dgram_handler, NULL, &options);
     int rc = -1;
     if (the_server && bell_server_listen(the_server, argv[2]) == 0) {
         say("choice %s", bell_server_choice(the_server));

@@ -16,6 +16,10 @@ void say_result(const char *call, ssize_t result);
 bell_handler hoard, count_line, tell_fd, list_descriptors, raise_children, wait_for_pipe,
     write_to_the_reset;
 
+// In handlers_dgram.c. told_client is a client; messages serves seqpacket.
+bell_handler messages, told_client;
+bell_dgram_handler *find_dgram_handler(const char *name);
+
 // What main() does beside serving, in handlers_system.c.
 void start_storm(int64_t period_us); // of signals, here and in every forked process
 void end_storm(void);

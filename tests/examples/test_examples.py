@@ -1,6 +1,7 @@
 """The examples, run as their first comments say."""
 
 import socket
+import subprocess
 
 import pytest
 
@@ -139,3 +140,21 @@ def test_forward_resets_a_caller_whose_server_is_not_there():
                 caller.sendall(b"x")
                 read_exactly(caller, 1)
         server.wait_for("connection refused")
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if model != "fork"])
+def test_datagrams_are_asked_for_and_served(model, tmp_path):
+    for address in ("udp:127.0.0.1:0", "unixgram:%s/x" % tmp_path):
+        with Server([example("datagrams"), "serve", address], model=model) as server:
+            done = subprocess.run([example("datagrams"), "ask", server.address, "hello", "", "ding dong"],
+                                  capture_output=True, timeout=PATIENCE)
+            assert (done.stdout, done.stderr, done.returncode) == (b"HELLO\n\nDING DONG\n", b"", 0)
+            assert server.stop() == 0
+
+
+def test_a_client_of_datagrams_is_told_that_nobody_is_there():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = "udp:127.0.0.1:%d" % unused.getsockname()[1]
+    done = subprocess.run([example("datagrams"), "ask", address, "hello"], capture_output=True, timeout=PATIENCE)
+    assert done.stderr == b"datagrams: call %s: connection refused\n" % address.encode() and done.returncode == 1
