@@ -549,7 +549,8 @@ struct bell_call_options {
 // with any server that answers a datagram by one; but a server may see a request more than once.
 //
 // An answer to an earlier call that comes late, or twice, is not taken for one to this: every call but the
-// first comes from another port of ours, unless we chose the port, or `matches` tells them apart.
+// first comes from another port of ours, unless we chose the port, or `matches` tells them apart. (So late
+// an answer that its port is another call's by then only `matches` can tell.)
 //
 // answer   gets the answer, of at most answer_size bytes
 // options  NULL: all defaults

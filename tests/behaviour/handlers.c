@@ -643,6 +643,7 @@ static const struct {
     {"write_to_the_reset", write_to_the_reset},
     {"messages", messages},
     {"told_client", told_client},
+    {"many_calls", many_calls},
 };
 
 enum { HANDLERS = sizeof handlers / sizeof *handlers };

@@ -16,8 +16,8 @@ void say_result(const char *call, ssize_t result);
 bell_handler hoard, count_line, tell_fd, list_descriptors, raise_children, wait_for_pipe,
     write_to_the_reset;
 
-// In handlers_dgram.c. told_client is a client; messages serves seqpacket.
-bell_handler messages, told_client;
+// In handlers_dgram.c. told_client and many_calls are clients; messages serves seqpacket.
+bell_handler messages, told_client, many_calls;
 bell_dgram_handler *find_dgram_handler(const char *name);
 
 // What main() does beside serving, in handlers_system.c.

@@ -346,3 +346,79 @@ int told_client(bell_conn *conn, void *arg)
     free(client.text);
     return n < 0;
 }
+
+// ---- Many calls -------------------------------------------------------------------------------
+
+enum { ASKERS = 50 };
+
+struct asker {
+    const char *address;
+    int number;
+    bool matches;
+    int answered, reported, wrong;
+};
+
+static bool is_in_capitals(const void *request, size_t size, const void *answer, size_t answer_size,
+                           void *arg)
+{
+    (void)arg;
+    return size == answer_size &&
+           !memcmp((const char *)request + 1, (const char *)answer + 1, size - 1);
+}
+
+// Each question is another one; its answer is the same in capitals.
+static void ask_one(struct asker *asker, bell_conn *conn, int i)
+{
+    struct bell_call_options options = {
+        .size = sizeof options, .tries = 8, .first_wait = 4 * BELL_MS};
+    options.matches = asker->matches ? is_in_capitals : NULL;
+    char question[64], answer[64], expected[64];
+    int size = snprintf(question, sizeof question, "q%d.%d", asker->number, i);
+    snprintf(expected, sizeof expected, "Q%d.%d", asker->number, i);
+    ssize_t n = bell_call(conn, question, (size_t)size, answer, sizeof answer, &options);
+    if (n < 0 && errno == ETIMEDOUT)
+        asker->reported++;
+    else if (n == size && !memcmp(answer, expected, (size_t)n))
+        asker->answered++;
+    else
+        asker->wrong++;
+}
+
+static int ask_many(void *arg)
+{
+    struct asker *asker = arg;
+    bell_conn *conn = bell_connect(asker->address, NULL);
+    for (int i = 0; conn && i < (int)number / ASKERS; i++)
+        ask_one(asker, conn, i);
+    bell_close(conn);
+    return conn ? 0 : -1;
+}
+
+// Reads an address, asks there (after "match " matching the answers) `number` questions, many at a time, and says how that went.
+int many_calls(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char address[256];
+    struct asker askers[ASKERS];
+    ssize_t n = bell_readline(conn, address, sizeof address);
+    if (n < 1)
+        return -1;
+    address[n - 1] = '\0';
+    bell_group *group = bell_group_open();
+    for (int i = 0; i < ASKERS; i++) {
+        askers[i] = (struct asker){.address = address, .number = i};
+        askers[i].matches = !strncmp(address, "match ", 6);
+        askers[i].address += askers[i].matches ? 6 : 0;
+        bell_go(group, ask_many, &askers[i]);
+    }
+    int failed = bell_group_wait(group, BELL_NEVER);
+    bell_group_close(group);
+    struct asker sum = {0};
+    for (int i = 0; i < ASKERS; i++) {
+        sum.answered += askers[i].answered;
+        sum.reported += askers[i].reported;
+        sum.wrong += askers[i].wrong;
+    }
+    return bell_printf(conn, "%d answered, %d reported, %d wrong, %d failed\n", sum.answered,
+                       sum.reported, sum.wrong, failed) < 0;
+}
