@@ -1,9 +1,9 @@
 // The echo server of the textbook on doorbell.
 //
-//     bell_echo [--model NAME] [--backend NAME] [--workers N] [--lend]
+//     bell_echo [--model NAME] [--backend NAME] [--workers N] [--lend | --udp]
 //
 // Listens on a free port of 127.0.0.1 and prints "port N". --lend: the handler reads without copying
-// (bell_peek and bell_skip).
+// (bell_peek and bell_skip). --udp: datagrams.
 
 #include "loopback.h"
 
@@ -33,10 +33,25 @@ static int echo_lent(bell_conn *conn, void *arg)
     return (int)n;
 }
 
+static int echo_datagrams(bell_dgram *dgram, void *arg)
+{
+    (void)arg;
+    char text[1500];
+    struct bell_datagram about;
+    ssize_t n;
+    while ((n = bell_recvfrom(dgram, text, sizeof text, &about)) >= 0)
+        if (bell_sendto(dgram, text, (size_t)n, &about) < 0)
+            return -1;
+    return (int)n;
+}
+
+// NULL as a handler: datagrams.
 static int serve(bell_handler *handler, const struct bell_server_options *options)
 {
-    bell_server *server = bell_server_open(handler, NULL, options);
-    if (!server || bell_server_listen(server, "tcp:127.0.0.1:0") < 0) {
+    bell_server *server = handler ? bell_server_open(handler, NULL, options)
+                                  : bell_server_open_dgram(echo_datagrams, NULL, options);
+    if (!server ||
+        bell_server_listen(server, handler ? "tcp:127.0.0.1:0" : "udp:127.0.0.1:0") < 0) {
         bell_server_close(server);
         return -1;
     }
@@ -51,11 +66,9 @@ static int serve(bell_handler *handler, const struct bell_server_options *option
 int main(int argc, char **argv)
 {
     static const struct option long_options[] = {
-        {"model", required_argument, NULL, 'm'},
-        {"backend", required_argument, NULL, 'b'},
-        {"workers", required_argument, NULL, 'w'},
-        {"lend", no_argument, NULL, 'l'},
-        {0},
+        {"model", required_argument, NULL, 'm'},   {"backend", required_argument, NULL, 'b'},
+        {"workers", required_argument, NULL, 'w'}, {"lend", no_argument, NULL, 'l'},
+        {"udp", no_argument, NULL, 'u'},           {0},
     };
     struct bell_server_options options = {.size = sizeof options, .name = "echo"};
     bell_handler *handler = echo;
@@ -74,6 +87,9 @@ int main(int argc, char **argv)
             break;
         case 'l':
             handler = echo_lent;
+            break;
+        case 'u':
+            handler = NULL;
             break;
         default:
             return 2;

@@ -1,6 +1,7 @@
 // The load generator: calls servers on loopback and says what CPU time that cost them.
 //
 //     load echo    [OPTIONS] NAME=PORT:PID...    keeps connections and sends messages over them
+//     load udp     [OPTIONS] NAME=PORT:PID...    the same with datagrams
 //     load connect [OPTIONS] NAME=PORT:PID...    connects, sends one message, closes
 //     load idle    PORT                          holds silent connections, see hold_connections
 //
@@ -66,6 +67,7 @@ static struct {
 static struct server servers[SERVERS_MAX];
 static size_t server_count;
 static bool connecting;     // a connection for each message
+static bool datagrams;      // over UDP
 static int64_t callers;     // connections made so far
 static uint64_t dice_state; // never 0
 
@@ -107,9 +109,10 @@ static void send_messages(struct server *server, struct conn *conn, size_t count
     static char bytes[UNDER_WAY_MAX];
     for (size_t i = 0; i < count; i++)
         write_message(bytes + i * settings.size, conn->id, conn->sent + i);
-    size_t size = count * settings.size;
-    if (send(conn->fd, bytes, size, MSG_NOSIGNAL) != (ssize_t)size)
-        err(1, "%s: send", server->name);
+    size_t piece = datagrams ? settings.size : count * settings.size;
+    for (size_t done = 0; done < count * settings.size; done += piece)
+        if (send(conn->fd, bytes + done, piece, MSG_NOSIGNAL) != (ssize_t)piece)
+            err(1, "%s: send", server->name);
     conn->sent += count;
     server->under_way += count;
 }
@@ -144,10 +147,10 @@ static void open_conn(struct server *server, struct conn *conn)
     struct sockaddr_in there = {.sin_family = AF_INET,
                                 .sin_port = htons(server->port),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0 ||
+    if ((!datagrams && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0) ||
         setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int)) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){.tv_sec = SILENCE_MS / 1000},
                    sizeof(struct timeval)) < 0)
@@ -433,8 +436,9 @@ int main(int argc, char **argv)
         return 0;
     }
     connecting = strcmp(mode, "connect") == 0;
-    if (!connecting && strcmp(mode, "echo") != 0)
-        errx(2, "load echo|connect [OPTIONS] NAME=PORT:PID..., or load idle PORT");
+    datagrams = strcmp(mode, "udp") == 0;
+    if (!connecting && !datagrams && strcmp(mode, "echo") != 0)
+        errx(2, "load echo|udp|connect [OPTIONS] NAME=PORT:PID..., or load idle PORT");
     read_options(argc - 1, argv + 1);
     for (int i = optind + 1; i < argc; i++)
         read_server(argv[i]);
