@@ -5,15 +5,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PEER_SIZE = 160 };
+enum { PEER_SIZE = 160, TEXT_SIZE = 512 };
+
+static bool is_verbose; // a line for each caller
 
 // ---- The bell ---------------------------------------------------------------------------------
 
-void find_terminal_bell(struct serving *serving)
+static void find_bell(struct serving *serving)
 {
     serving->bell_fd = -1;
     if (!serving->ring)
@@ -72,7 +75,7 @@ static void suggest_tcp(const char *address)
 static void suggest_call(const struct serving *serving)
 {
     const char *address = bell_server_address(serving->server, 0);
-    if (!serving->common.verbose && !isatty(STDERR_FILENO))
+    if (!is_verbose && !isatty(STDERR_FILENO))
         return;
     if (!strncmp(address, "tcp:", 4))
         suggest_tcp(address);
@@ -105,6 +108,12 @@ static const char *clean_name(const char *name, char *buffer, size_t size)
     return buffer;
 }
 
+void begin_diary(struct serving *serving)
+{
+    is_verbose = serving->common.verbose;
+    find_bell(serving);
+}
+
 // ---- Events -----------------------------------------------------------------------------------
 
 static void tell_listening(struct serving *serving, const char *text)
@@ -123,20 +132,31 @@ static void tell_listening(struct serving *serving, const char *text)
 static void tell_caller(const struct serving *serving, const struct bell_event *event)
 {
     ring(serving);
-    if (serving->common.verbose)
+    if (is_verbose)
         note("doorbell serve: %s", event->text);
     char peer[PEER_SIZE];
     tell("accepted", "s:s", "peer", clean_name(event->peer, peer, sizeof peer));
 }
 
-static void tell_ended(const struct serving *serving, const struct bell_event *event)
+// `text` is clean.
+static void tell_closed(const char *name, uint64_t bytes_in, uint64_t bytes_out, const char *text)
 {
-    if (serving->common.verbose)
-        note("doorbell serve: %s", event->text);
     char peer[PEER_SIZE];
-    tell("closed", "s:s, s:I, s:I, s:s", "peer", clean_name(event->peer, peer, sizeof peer),
-         "bytes_in", (long long)event->bytes_in, "bytes_out", (long long)event->bytes_out, "text",
-         event->text);
+    if (is_verbose)
+        note("doorbell serve: %s", text);
+    tell("closed", "s:s, s:I, s:I, s:s", "peer", clean_name(name, peer, sizeof peer), "bytes_in",
+         (long long)bytes_in, "bytes_out", (long long)bytes_out, "text", text);
+}
+
+void diary_of_program(const char *peer, uint64_t bytes_in, uint64_t bytes_out, const char *format,
+                      ...)
+{
+    char text[TEXT_SIZE], clean[TEXT_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    tell_closed(peer, bytes_in, bytes_out, clean_name(text, clean, sizeof clean));
 }
 
 void keep_diary(const struct bell_event *event, void *arg)
@@ -150,7 +170,8 @@ void keep_diary(const struct bell_event *event, void *arg)
         tell_caller(serving, event);
         break;
     case BELL_EVENT_ENDED:
-        tell_ended(serving, event);
+        if (!serving->manner.program) // else the handler tells more, and sooner
+            tell_closed(event->peer, event->bytes_in, event->bytes_out, event->text);
         break;
     case BELL_EVENT_STOPPING:
         serving->manner.shared->stopping = true;

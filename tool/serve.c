@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // ---- The command line -------------------------------------------------------------------------
@@ -72,8 +73,10 @@ static const struct option_row options[] = {
 
 const struct page serve_page = {
     .name = "serve",
-    .summary = "small servers: echo, upper, discard, chargen, daytime, time, message, quote",
-    .usage = (const char *const[]){"serve SERVICE [ADDRESS...] [OPTIONS]", NULL},
+    .summary =
+        "small servers: echo, upper, chargen, daytime, message, ..., and a program for each caller",
+    .usage = (const char *const[]){"serve SERVICE [ADDRESS...] [OPTIONS]",
+                                   "serve exec [ADDRESS...] [OPTIONS] -- PROGRAM [ARG...]", NULL},
     .description =
         "Serves callers until Ctrl-C. The address is " DEFAULT_ADDRESS " if none is given.\n"
         "Several can be mixed: doorbell serve echo 7464 '*:7465' /tmp/echo.sock",
@@ -86,7 +89,9 @@ const struct page serve_page = {
              "  time              seconds since 1900 as 4 bytes, then hang    RFC 868\n"
              "                    up; they begin anew on 7 February 2036\n"
              "  message           read a message, show it, answer \"I got your message\"\n"
-             "  quote [TEXT]      send TEXT, or a saying, then hang up        RFC 865",
+             "  quote [TEXT]      send TEXT, or a saying, then hang up        RFC 865\n"
+             "  exec              run PROGRAM for each caller, the connection as its stdin and\n"
+             "                    stdout; PEER, LOCAL and what UCSPI says in its environment",
     .options = options,
     .notes = "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a\n"
              "second one ends at once. -v prints a line for each caller, --json the same for\n"
@@ -95,6 +100,14 @@ const struct page serve_page = {
              "TEXT is what cannot be an address: a word with a blank in it, or one without a\n"
              "colon and a slash that is no number and does not begin with @.\n"
              "\n"
+             "exec: the program starts where doorbell did, in a session of its own, without a\n"
+             "shell, with PATH, HOME, USER, TERM, TZ, LANG and LC_* of the environment, no\n"
+             "descriptors but 0, 1 and 2 (doorbell's stderr), and the umask 077. It gets\n"
+             "SIGTERM, and after a second SIGKILL, when its caller has gone entirely or the\n"
+             "time of --grace is over; so does what it has left running when it ends. --max is\n"
+             "1000 if not given, and what descriptors allow; -i holds for TCP only. Models:\n"
+             "iterative, threads, pool, coroutines.\n"
+             "\n"
              "When others than this machine can call, and no -i is given, a caller has 10 s\n"
              "for his first byte, a minute for a message, and 30 s to take an answer; -i never\n"
              "gives him all the time he wants.",
@@ -102,8 +115,9 @@ const struct page serve_page = {
         (const struct example[]){{"serve echo", NULL},
                                  {"serve upper '*:6789' -m fork -v", "a process for each caller"},
                                  {"serve quote 'Not today.' 1717 -1", "one caller, then exit"},
+                                 {"serve exec 7465 -- wc -c", "a program for each caller"},
                                  {NULL, NULL}},
-    .operands = "echo upper discard chargen daytime time message quote @address",
+    .operands = "echo upper discard chargen daytime time message quote exec @address",
 };
 
 static void list_services(char *list, size_t size)
@@ -150,6 +164,32 @@ static bool take_text(struct serving *serving, const char *text)
     }
     serving->manner.text = line;
     return true;
+}
+
+// Takes the words from the first "--" on, which are a program's own, off the command line.
+static void take_program(struct serving *serving, int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--") != 0)
+            continue;
+        *argc = i;
+        serving->program.argv = argv + i + 1;
+        return;
+    }
+}
+
+static bool check_program(const struct serving *serving)
+{
+    bool has_program = serving->program.argv && serving->program.argv[0];
+    bool is_exec = !strcmp(serving->service->name, "exec");
+    if (has_program == is_exec)
+        return true;
+    if (is_exec)
+        complain("exec needs a program: doorbell serve exec [ADDRESS...] -- PROGRAM [ARG...]");
+    else
+        complain("-- %.60s: a program is for exec, not for %s", serving->program.argv[0],
+                 serving->service->name);
+    return false;
 }
 
 // Reads the command line; the addresses begin where it returns. Negative: an answer of parse_options.
@@ -219,7 +259,7 @@ static bool check_ready_fd(const struct serving *serving)
 
 static bool is_within_reason(const struct serving *serving)
 {
-    return check_upper_modes(serving) && check_ready_fd(serving);
+    return check_program(serving) && check_upper_modes(serving) && check_ready_fd(serving);
 }
 
 // ---- Running ----------------------------------------------------------------------------------
@@ -337,6 +377,17 @@ static bool listen_on_all(bell_server *server, char **addresses, int count)
     return true;
 }
 
+// A program is to have the limits that doorbell was started with.
+static bool prepare_process(struct serving *serving)
+{
+    if (serving->program.argv) {
+        serving->manner.program = &serving->program;
+        return program_prepare(serving);
+    }
+    raise_descriptor_limit();
+    return true;
+}
+
 static int run(struct serving *serving, char **addresses, int count)
 {
     serving->server = bell_server_open(serve_caller, serving, &serving->options);
@@ -347,6 +398,8 @@ static int run(struct serving *serving, char **addresses, int count)
     }
     while (bell_server_address(serving->server, serving->addresses))
         serving->addresses++;
+    if (serving->manner.program)
+        (void)umask(077); // the programs', and not the socket files'
     if (bell_server_run(serving->server) == 0)
         return EXIT_DONE;
     int code = (int)exit_code_of(errno);
@@ -361,6 +414,7 @@ int serve_main(int argc, char **argv)
                                                  .log = take_note,
                                                  .log_arg = &serving,
                                                  .flags = BELL_STOP_ON_SIGNALS}};
+    take_program(&serving, &argc, argv);
     int first = take_arguments(&serving, argc, argv);
     if (first < 0)
         return first == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
@@ -369,16 +423,20 @@ int serve_main(int argc, char **argv)
         return EXIT_USAGE;
     if (!make_shared_page(&serving) || !take_sockopts(&serving))
         return EXIT_BROKEN;
+    int code = serving.program.argv ? program_find(&serving.program) : EXIT_DONE;
+    if (code != EXIT_DONE)
+        return code;
     serving.options.name = serving.service->name;
     serving.options.model = serving.model;
     serving.options.flags |= serving.common.flags;
     choose_limits(&serving, argv + first, argc - first);
     choose_show(&serving);
-    find_terminal_bell(&serving);
-    raise_descriptor_limit();
+    begin_diary(&serving);
+    if (!prepare_process(&serving))
+        return EXIT_USAGE;
     outlive_stop_signals();
-
-    int code = run(&serving, argv + first, argc - first);
+    code = run(&serving, argv + first, argc - first);
+    program_end_all();
     bell_server_close(serving.server);
     return code;
 }

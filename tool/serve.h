@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "exec.h"
 #include "options.h"
 #include "services.h"
 
@@ -13,6 +14,7 @@ struct serving {
     const struct service *service;
     struct bell_server_options options;
     struct manner manner;
+    struct program program; // of exec
     const char *model;
     struct text_list sockopts;
     bool once, hex, ring;
@@ -30,5 +32,9 @@ bool is_local(const char *address);
 // For options.log; arg is the struct serving.
 void keep_diary(const struct bell_event *event, void *arg);
 
-// Finds the terminal whose bell is to ring, or complains.
-void find_terminal_bell(struct serving *serving);
+// The end of a conversation that a program had. Both numbers of bytes are 0 where they are not known.
+void diary_of_program(const char *peer, uint64_t bytes_in, uint64_t bytes_out, const char *format,
+                      ...) __attribute__((format(printf, 4, 5)));
+
+// Before anything is told.
+void begin_diary(struct serving *serving);

@@ -2,6 +2,7 @@
 
 #include "services.h"
 
+#include "exec.h"
 #include "show.h"
 #include "tool.h"
 
@@ -227,9 +228,10 @@ static char ring[] = PRINTABLE PRINTABLE;
 static int write_lines(bell_conn *conn, const struct manner *manner, unsigned first, int count)
 {
     struct iovec pieces[2 * LINES_AT_ONCE];
+    struct iovec *piece = pieces;
     for (int i = 0; i < count; i++) {
-        pieces[2 * i] = (struct iovec){ring + (first + (unsigned)i) % RING, LINE};
-        pieces[2 * i + 1] = (struct iovec){"\r\n", 2};
+        *piece++ = (struct iovec){ring + (first + (unsigned)i) % RING, LINE};
+        *piece++ = (struct iovec){"\r\n", 2};
     }
     if (manner->show)
         show(conn, manner, '>', pieces[0].iov_base, LINE);
@@ -296,7 +298,7 @@ static int quotation(bell_conn *conn, void *arg)
 }
 
 const struct service services[] = {
-    {"echo", echo},       {"upper", upper},     {"discard", discard},
-    {"chargen", chargen}, {"daytime", daytime}, {"time", seconds},
-    {"message", message}, {"quote", quotation}, {NULL, NULL},
+    {"echo", echo},          {"upper", upper},  {"discard", discard}, {"chargen", chargen},
+    {"daytime", daytime},    {"time", seconds}, {"message", message}, {"quote", quotation},
+    {"exec", serve_program}, {NULL, NULL},
 };

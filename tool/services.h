@@ -11,6 +11,8 @@ struct shared {
     atomic_bool stopping; // what would never end by itself may end now
 };
 
+struct program;
+
 enum show { SHOW_NOTHING, SHOW_TEXT, SHOW_HEX };
 
 // How a service behaves: the argument of its handler. Times are 0 for none.
@@ -22,6 +24,7 @@ struct manner {
     bool one_line, one_read, stay_open;
     enum show show;
     struct shared *shared;
+    const struct program *program; // of exec
 };
 
 struct service {
