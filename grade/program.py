@@ -15,7 +15,6 @@ import time
 
 from . import table
 
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 KEPT = 1 << 16  # bytes of output
 
 
@@ -56,10 +55,10 @@ def free_port():
 class Program:
     """One run of the command line, with PORT replaced. It is not waited for here: see wait_until_listening."""
 
-    def __init__(self, command, port, launcher=(), environment=None, **replacing):
+    def __init__(self, command, port, launcher=(), environment=None, text=None):
         self.port = port
-        self.text = str(replacing.get("text", port))
-        words = [word.replace("PORT", self.text) for word in command]
+        text = str(port) if text is None else text  # what it is told, which need not be a port
+        words = [word.replace("PORT", text) for word in command]
         ours, theirs = pty.openpty()  # a terminal: what it prints is seen when it is printed
         attributes = termios.tcgetattr(theirs)
         attributes[1] &= ~termios.OPOST
@@ -67,7 +66,7 @@ class Program:
         try:
             self.process = subprocess.Popen(
                 [*launcher, *words], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, start_new_session=True,
-                env={**os.environ, "PORT": self.text, **(environment or {})})
+                env={**os.environ, "PORT": text, **(environment or {})})
         except OSError as error:
             os.close(ours)
             raise NotListening("%s: %s" % (words[0], error.strerror)) from error
@@ -150,11 +149,6 @@ class Program:
 
     def zombies(self):
         return sum(state == "Z" for state in self.children().values())
-
-    def processor_time(self):
-        """Seconds used so far by those that live."""
-        times = [stat_of(pid) for pid in self.processes()]
-        return sum(int(fields[11]) + int(fields[12]) for fields in times if fields) / CLOCK_TICKS
 
     def memory(self):
         """KiB of pages of its own."""

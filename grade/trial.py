@@ -75,9 +75,9 @@ class Trial:
             try:
                 return self._wait_until_listening(program)
             except NotListening:
-                came_too_late = not program.is_alive()
+                ended = not program.is_alive()
                 program.end()
-                if port or attempt == 2 or not came_too_late:
+                if port or attempt == 2 or not ended:
                     raise
 
     def _wait_until_listening(self, program):
@@ -96,9 +96,9 @@ class Trial:
             program.end()
 
     @contextlib.contextmanager
-    def run(self, command, text):
-        """The program with another text for its port. Nobody waits until it listens."""
-        program = Program(command, text if isinstance(text, int) else 0, text=text)
+    def run(self, command, port=0, text=None):
+        """The program with any port, or another text for it. Nobody waits until it listens."""
+        program = Program(command, port, text=text)
         try:
             yield program
         finally:
@@ -168,9 +168,11 @@ class Trial:
         """Why there is nothing to be judged but that, or ""."""
         if self.known.problem:
             return self.known.problem
-        right = show(self.answer_to(GREETING)) if self.service else "it back, as it was or in capitals"
-        if not self.service or not self.known.heard.startswith(self.answer_to(GREETING.rstrip())):
-            return "%s came, and not %s" % (show(self.known.heard), right)
+        if not self.service:
+            return "%s came, and not the same, nor the same in capitals" % show(self.known.heard)
+        right = self.answer_to(GREETING)
+        if not self.known.heard.startswith(right):
+            return "%s came, and not %s" % (show(self.known.heard), show(right))
         return ""
 
     # ---- What is known --------------------------------------------------------------------------
@@ -186,38 +188,40 @@ class Trial:
         return self._once("known", self._get_acquainted)
 
     def _get_acquainted(self):
-        """One line, a second one, and the end."""
         with self.server() as server:
             try:
                 caller = self.caller(server)
             except Fault as fault:
                 return Acquaintance(self.wanted_service or "", b"", False, "no more", 0, str(fault))
             with caller:
-                caller.say(GREETING)
-                heard = caller.hear(len(GREETING))
-                waits_for_end = not heard and not caller.end
-                if waits_for_end:
-                    caller.half_close()
-                    heard = caller.hear(len(GREETING))
-                service = self.wanted_service or service_of(heard)
-                talks = "once" if waits_for_end else self._second_line(caller)
-                caller.half_close()
-                caller.hear_to_the_end()
-                said = len(GREETING) * (2 if talks == "on" else 1)
-                surplus = max(0, len(caller.heard) - said) if service and heard else 0
-                if waits_for_end and not heard:
-                    waits_for_end = False
-                problem = "" if heard else self._difference(caller, b"", GREETING)
-                return Acquaintance(service, heard, waits_for_end, talks, surplus, problem)
+                return self._converse(caller)
+
+    def _converse(self, caller):
+        """One line, a second one, and the end."""
+        caller.say(GREETING)
+        heard = caller.hear(len(GREETING))
+        waits_for_end = False
+        if heard:
+            talks = self._second_line(caller)
+            caller.half_close()
+        else:
+            caller.half_close()
+            heard = caller.hear(len(GREETING))
+            waits_for_end, talks = bool(heard), "once"
+        caller.hear_to_the_end()
+        service = self.wanted_service or service_of(heard)
+        said = len(GREETING) * (2 if talks == "on" else 1)
+        problem = "" if heard else self._difference(caller, b"", GREETING)
+        return Acquaintance(service, heard, waits_for_end, talks, max(0, len(caller.heard) - said), problem)
 
     def _second_line(self, caller):
         before = len(caller.heard)
         if not caller.end:
             caller.say(GREETING)
             caller.hear(before + len(GREETING))
-        if len(caller.heard) == 2 * len(GREETING):
-            return "on"
-        return "once" if caller.end else "no more"
+        if caller.end:
+            return "once"
+        return "on" if len(caller.heard) > before else "no more"
 
     @property
     def without_newline(self):
@@ -330,7 +334,7 @@ def answer_of(service, data):
 
 
 def service_of(heard):
-    """The greeting in capitals, or as it was? What follows it does not matter here, nor how a line ends."""
+    """The greeting in capitals, or as it was? What follows it does not matter here, nor how the line ends."""
     for service in "echo", "upper":
         if heard.startswith(answer_of(service, GREETING).rstrip(b"\n")):
             return service

@@ -30,6 +30,11 @@ def answer_something_else(connection):
     connection.sendall(b"I got your message")
 
 
+def drop_the_newline(connection):
+    while data := connection.recv(BUFFER):
+        connection.sendall(data.rstrip(b"\n"))
+
+
 def read_one_line(connection):
     """And leaves unread what follows it."""
     line = b""
@@ -93,6 +98,7 @@ HANDLERS = {
     "hang up": lambda connection: None,
     "answer something else": answer_something_else,
     "answer at the end": answer_at_the_end,
+    "drop the newline": drop_the_newline,
     "read one line": read_one_line,
     "strip lines": strip_lines,
     "stop after 50000 bytes": lambda connection: echo(connection, 50000),

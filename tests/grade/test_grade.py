@@ -63,6 +63,7 @@ FAULTS_OF_MISTAKES = {
     "hang up": {"answers": "61"},
     "answer something else": {"answers": "61"},
     "answer at the end": {"answers": "M1 61"},
+    "drop the newline": {"answers": "61"},
     "read one line": {"nul-after": "M4", "several-lines": "M3", "line-after-line": "M45"},
     "strip lines": {"crlf": "61", "empty-line": "61", "last-line": "M8"},
     "stop after 50000 bytes": {"long-line": "M3 M36", "long-word": "M7 M8"},
