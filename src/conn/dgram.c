@@ -301,10 +301,10 @@ static ssize_t send_udp(bell_dgram *dgram, struct wait_call *call)
 ssize_t bell_sendto(bell_dgram *dgram, const void *data, size_t size,
                     const struct bell_datagram *about)
 {
-    union { // sendmsg only reads it
+    union { // sendmsg only reads them
         const void *constant;
         void *base;
-    } bytes = {.constant = data};
+    } bytes = {.constant = data}, peer = {.constant = about ? &about->peer : NULL};
     struct iovec piece = {.iov_base = bytes.base, .iov_len = size};
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
     union control control;
@@ -313,9 +313,7 @@ ssize_t bell_sendto(bell_dgram *dgram, const void *data, size_t size,
         return failure_say(-EINVAL, "send from %s: nobody is named to send to",
                            bell_dgram_local(dgram));
     }
-    struct sockaddr_storage peer;
-    memcpy(&peer, &about->peer, about->peer_size);
-    message.msg_name = &peer;
+    message.msg_name = peer.base;
     message.msg_namelen = about->peer_size;
     if (!dgram->is_unix && (dgram->tells_local || about->interface))
         set_origin(about, &message, &control);

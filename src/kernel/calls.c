@@ -23,8 +23,10 @@ static void fill_table(void)
     table.accept = calls_accept;
     table.connect = calls_connect;
     table.recv = calls_recv;
+    table.recvfrom = calls_recvfrom;
     table.recvmsg = calls_recvmsg;
     table.send = calls_send;
+    table.sendto = calls_sendto;
     table.sendmsg = calls_sendmsg;
     table.sendfile = calls_sendfile;
     table.shutdown = calls_shutdown;

@@ -142,6 +142,12 @@ int calls_accept(int fd, struct sockaddr *ret_peer, socklen_t *size)
 
 // ---- Receiving and sending --------------------------------------------------------------------
 
+// Of a datagram that was cut `n` is the whole.
+static void print_received(struct text *text, const void *into, size_t size, ssize_t n)
+{
+    calls_print_data(text, into, (size_t)n < size ? (size_t)n : size);
+}
+
 ssize_t calls_recv(int fd, void *into, size_t size, int flags)
 {
     struct call_line line;
@@ -151,10 +157,31 @@ ssize_t calls_recv(int fd, void *into, size_t size, int flags)
         return n;
     text_addf(&line.text, "recv(%d)", fd);
     calls_line_count(&line, n);
+    bool is_message = flags & MSG_TRUNC;
     if (n >= 0)
-        calls_line_remark(&line, n ? "" : "the other end has finished");
+        calls_line_remark(&line, n || is_message ? "" : "the other end has finished");
     if (n > 0)
-        calls_print_data(&line.text, into, (size_t)n);
+        print_received(&line.text, into, size, n);
+    calls_line_write(&line);
+    return n;
+}
+
+ssize_t calls_recvfrom(int fd, void *into, size_t size, int flags, struct sockaddr *ret_peer,
+                       socklen_t *peer_size)
+{
+    struct call_line line;
+    calls_line_begin(&line);
+    ssize_t n = calls_behind->recvfrom(fd, into, size, flags, ret_peer, peer_size);
+    if (!calls_line_has_ended(&line, n))
+        return n;
+    text_addf(&line.text, "recvfrom(%d)", fd);
+    calls_line_count(&line, n);
+    if (n >= 0) {
+        calls_line_remark(&line, "");
+        print_received(&line.text, into, size, n);
+        text_add(&line.text, " from ");
+        calls_print_address(&line.text, ret_peer, *peer_size);
+    }
     calls_line_write(&line);
     return n;
 }
@@ -191,6 +218,24 @@ ssize_t calls_send(int fd, const void *from, size_t size, int flags)
     text_addf(&line.text, "send(%d, ", fd);
     calls_print_data(&line.text, from, size);
     text_addf(&line.text, ", %zu)", size);
+    calls_line_count(&line, n);
+    calls_line_write(&line);
+    return n;
+}
+
+ssize_t calls_sendto(int fd, const void *from, size_t size, int flags, const struct sockaddr *peer,
+                     socklen_t peer_size)
+{
+    struct call_line line;
+    calls_line_begin(&line);
+    ssize_t n = calls_behind->sendto(fd, from, size, flags, peer, peer_size);
+    if (!calls_line_has_ended(&line, n))
+        return n;
+    text_addf(&line.text, "sendto(%d, ", fd);
+    calls_print_data(&line.text, from, size);
+    text_addf(&line.text, ", %zu, ", size);
+    calls_print_address(&line.text, peer, peer_size);
+    text_add(&line.text, ")");
     calls_line_count(&line, n);
     calls_line_write(&line);
     return n;

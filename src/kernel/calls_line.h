@@ -62,8 +62,12 @@ int calls_listen(int fd, int backlog);
 int calls_accept(int fd, struct sockaddr *ret_peer, socklen_t *size);
 int calls_connect(int fd, const struct sockaddr *address, socklen_t size);
 ssize_t calls_recv(int fd, void *into, size_t size, int flags);
+ssize_t calls_recvfrom(int fd, void *into, size_t size, int flags, struct sockaddr *ret_peer,
+                       socklen_t *peer_size);
 ssize_t calls_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t calls_send(int fd, const void *from, size_t size, int flags);
+ssize_t calls_sendto(int fd, const void *from, size_t size, int flags, const struct sockaddr *peer,
+                     socklen_t peer_size);
 ssize_t calls_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t calls_sendfile(int fd, int file, off_t *offset, size_t count);
 int calls_shutdown(int fd, int how);

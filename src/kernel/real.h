@@ -14,8 +14,12 @@ int real_connect(int fd, const struct sockaddr *address, socklen_t size);
 int real_getsockname(int fd, struct sockaddr *ret_address, socklen_t *size);
 int real_getpeername(int fd, struct sockaddr *ret_address, socklen_t *size);
 ssize_t real_recv(int fd, void *into, size_t size, int flags);
+ssize_t real_recvfrom(int fd, void *into, size_t size, int flags, struct sockaddr *ret_peer,
+                      socklen_t *peer_size);
 ssize_t real_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t real_send(int fd, const void *from, size_t size, int flags);
+ssize_t real_sendto(int fd, const void *from, size_t size, int flags, const struct sockaddr *peer,
+                    socklen_t peer_size);
 ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t real_sendfile(int fd, int file, off_t *offset, size_t count);
 int real_shutdown(int fd, int how);

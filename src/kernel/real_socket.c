@@ -62,6 +62,13 @@ ssize_t real_recv(int fd, void *into, size_t size, int flags)
     return kernel_trap(SYS_recvfrom, fd, (long)into, (long)size, flags, 0, 0);
 }
 
+ssize_t real_recvfrom(int fd, void *into, size_t size, int flags, struct sockaddr *ret_peer,
+                      socklen_t *peer_size)
+{
+    return kernel_trap(SYS_recvfrom, fd, (long)into, (long)size, flags, (long)ret_peer,
+                       (long)peer_size);
+}
+
 ssize_t real_recvmsg(int fd, struct msghdr *message, int flags)
 {
     return kernel_trap(SYS_recvmsg, fd, (long)message, flags | MSG_CMSG_CLOEXEC, 0, 0, 0);
@@ -70,6 +77,13 @@ ssize_t real_recvmsg(int fd, struct msghdr *message, int flags)
 ssize_t real_send(int fd, const void *from, size_t size, int flags)
 {
     return kernel_trap(SYS_sendto, fd, (long)from, (long)size, flags | MSG_NOSIGNAL, 0, 0);
+}
+
+ssize_t real_sendto(int fd, const void *from, size_t size, int flags, const struct sockaddr *peer,
+                    socklen_t peer_size)
+{
+    return kernel_trap(SYS_sendto, fd, (long)from, (long)size, flags | MSG_NOSIGNAL, (long)peer,
+                       peer_size);
 }
 
 ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags)

@@ -84,9 +84,34 @@ static ssize_t try_recv_lent(struct loop *loop, struct wait_call *call)
     return n;
 }
 
+// The calls of the book where they do: they cost the kernel less than the general ones.
+static ssize_t try_recvmsg(const struct wait_call *call)
+{
+    struct msghdr *message = call->into;
+    const struct iovec *piece = message->msg_iov;
+    int fd = call->endpoint->fd;
+    if (message->msg_control || message->msg_iovlen != 1)
+        return kernel->recvmsg(fd, message, MSG_TRUNC);
+    if (!message->msg_name)
+        return kernel->recv(fd, piece->iov_base, piece->iov_len, MSG_TRUNC);
+    return kernel->recvfrom(fd, piece->iov_base, piece->iov_len, MSG_TRUNC, message->msg_name,
+                            &message->msg_namelen);
+}
+
+static ssize_t send_message(int fd, const struct msghdr *message)
+{
+    const struct iovec *piece = message->msg_iov;
+    if (message->msg_control || message->msg_iovlen != 1)
+        return kernel->sendmsg(fd, message, 0);
+    if (!message->msg_name)
+        return kernel->send(fd, piece->iov_base, piece->iov_len, 0);
+    return kernel->sendto(fd, piece->iov_base, piece->iov_len, 0, message->msg_name,
+                          message->msg_namelen);
+}
+
 static ssize_t try_sendmsg(const struct wait_call *call)
 {
-    ssize_t n = vanished(kernel->sendmsg(call->endpoint->fd, call->from, 0));
+    ssize_t n = vanished(send_message(call->endpoint->fd, call->from));
     return n == -EAGAIN && call->endpoint->is_unixgram ? -ENOBUFS : n;
 }
 
@@ -110,7 +135,7 @@ static ssize_t try_once(struct loop *loop, struct wait_call *call)
     case WAIT_RECV_LENT:
         return try_recv_lent(loop, call);
     case WAIT_RECVMSG:
-        return vanished(kernel->recvmsg(fd, call->into, MSG_TRUNC));
+        return vanished(try_recvmsg(call));
     case WAIT_SEND:
         return vanished(kernel->send(fd, call->from, call->size, 0));
     case WAIT_SENDMSG:

@@ -201,7 +201,8 @@ struct client {
     bell_conn *teller, *conn;
     bell_dgram *dgram;
     struct bell_datagram about;
-    char *text; // BIGGEST bytes
+    char *text;    // BIGGEST bytes
+    char from[64]; // the address to call from, or ""
     struct bell_call_options options;
 };
 
@@ -226,7 +227,8 @@ static int tell_text(struct client *client, ssize_t n)
 
 static int do_connect(struct client *client, const char *address)
 {
-    client->conn = bell_connect(address, NULL);
+    struct bell_options options = {.size = sizeof options, .bind = client->from};
+    client->conn = bell_connect(address, *client->from ? &options : NULL);
     if (!client->conn)
         return tell_failure(client);
     return bell_printf(client->teller, "%s %s\n", bell_peer(client->conn),
@@ -291,6 +293,8 @@ static int do_close(struct client *client)
 static int do_word(struct client *client, const char *word, char *rest)
 {
     size_t size = (size_t)strtoul(rest, NULL, 10);
+    if (!strcmp(word, "from"))
+        return tell_size(client, snprintf(client->from, sizeof client->from, "%s", rest));
     if (!strcmp(word, "connect"))
         return do_connect(client, rest);
     if (!strcmp(word, "send"))

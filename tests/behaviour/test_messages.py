@@ -214,6 +214,21 @@ def test_a_unix_datagram_connection_is_answered(cell, tmp_path):
         assert tell("connect unixgram:%s.none" % path).startswith("-ENOENT")
 
 
+@in_every_cell
+def test_a_datagram_connection_from_a_port_of_ones_own(cell):
+    """U15."""
+    with Answering(lambda data, _: [data]) as server, told_client(cell) as tell:
+        taken, address = stranger()
+        with taken:
+            port = int(address.rsplit(":", 1)[1])
+            assert tell("from 127.0.0.1:%d" % port) == str(len("127.0.0.1:%d" % port))
+            assert tell("connect " + server.address).startswith("-EADDRINUSE 0 connect " + server.address)
+        assert tell("connect " + server.address).split()[1] == address
+        for _ in range(2):  # it stays, for those who chose it
+            assert tell("call 5 5000 hello") == "5 hello"
+        assert server.callers == 2 * [("127.0.0.1", port)]
+
+
 # ---- A client without a server of its own ---------------------------------------------------------
 
 @in_every_cell
