@@ -135,7 +135,7 @@ static bool take_address(struct settings *settings, int count, char **words)
         settings->address = join_host_and_port(words[0], words[1]);
     else
         settings->address = format("%s", count ? words[0] : DEFAULT_ADDRESS);
-    return true;
+    return is_stream(settings->address);
 }
 
 // An address to call from may come without a port: 127.0.0.2, ::1, [::1].

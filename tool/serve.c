@@ -421,6 +421,9 @@ int serve_main(int argc, char **argv)
     begin_notes(&serving.common, false);
     if (!is_within_reason(&serving))
         return EXIT_USAGE;
+    for (int i = first; i < argc; i++)
+        if (!is_stream(argv[i]))
+            return EXIT_USAGE;
     if (!make_shared_page(&serving) || !take_sockopts(&serving))
         return EXIT_BROKEN;
     int code = serving.program.argv ? program_find(&serving.program) : EXIT_DONE;

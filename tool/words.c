@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum exit_code exit_code_of(int error)
 {
@@ -38,6 +39,18 @@ enum exit_code exit_code_of_listen(int error)
 {
     enum exit_code code = exit_code_of(error);
     return code == EXIT_REFUSED || error == EADDRINUSE ? EXIT_LISTEN : code;
+}
+
+bool is_stream(const char *address)
+{
+    static const char *const others[] = {"udp:", "udp4:", "udp6:", "unixgram:", "unixpacket:"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (!strncasecmp(address, others[i], strlen(others[i]))) {
+            complain("%.200s: the command speaks streams only; for datagrams there is the library",
+                     address);
+            return false;
+        }
+    return true;
 }
 
 bool parse_time(const char *text, int64_t *ret_ns)

@@ -44,8 +44,8 @@ struct kernel_ops {
                         socklen_t *peer_size);
     ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags); // MSG_CMSG_CLOEXEC is added
     ssize_t (*send)(int fd, const void *from, size_t size, int flags);
-    ssize_t (*sendto)(int fd, const void *from, size_t size, int flags,
-                      const struct sockaddr *peer, socklen_t peer_size);
+    ssize_t (*sendto)(int fd, const void *from, size_t size, int flags, const struct sockaddr *peer,
+                      socklen_t peer_size);
     ssize_t (*sendmsg)(int fd, const struct msghdr *message, int flags);
     // Blocks SIGPIPE around the call, since sendfile has no MSG_NOSIGNAL.
     ssize_t (*sendfile)(int fd, int file, off_t *offset, size_t count);
