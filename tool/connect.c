@@ -221,25 +221,29 @@ static bool is_scripted(const struct settings *settings)
 // Options that contradict each other.
 static bool check_together(const struct settings *s)
 {
-    static const char no[] = "makes no sense with";
-    const char *first = NULL, *second = NULL;
-    if (s->listen && (s->check || s->wait || s->timeout || s->bind)) {
-        first = s->check ? "--check" : s->wait ? "--wait" : s->timeout ? "--timeout" : "--bind";
-        second = "--listen";
-    } else if (s->talk.send_only && (s->talk.recv_only || s->talk.expect)) {
-        first = s->talk.recv_only ? "--recv-only" : "--expect";
-        second = "--send-only";
-    } else if (is_scripted(s) &&
-               (s->send || s->check || s->talk.expect || (s->script_text && s->script_file))) {
-        first = s->send ? "--send" : s->check ? "--check" : s->talk.expect ? "--expect" : "--do";
-        second = "--script";
-    } else if (s->talk.recv_only && s->send) {
-        first = "--send";
-        second = "--recv-only";
-    }
-    if (first)
-        complain("%s %s %s", first, no, second);
-    return !first;
+    const bool scripted = is_scripted(s);
+    const struct {
+        bool a, b;
+        const char *a_name, *b_name;
+    } pairs[] = {
+        {s->check, s->listen, "--check", "--listen"},
+        {s->wait > 0, s->listen, "--wait", "--listen"},
+        {s->timeout > 0, s->listen, "--timeout", "--listen"},
+        {s->bind, s->listen, "--bind", "--listen"},
+        {s->talk.recv_only, s->talk.send_only, "--recv-only", "--send-only"},
+        {s->talk.expect, s->talk.send_only, "--expect", "--send-only"},
+        {s->send, s->talk.recv_only, "--send", "--recv-only"},
+        {s->send, scripted, "--send", "--script"},
+        {s->check, scripted, "--check", "--script"},
+        {s->talk.expect, scripted, "--expect", "--script"},
+        {s->script_text, s->script_file, "--do", "--script"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (pairs[i].a && pairs[i].b) {
+            complain("%s makes no sense with %s", pairs[i].a_name, pairs[i].b_name);
+            return false;
+        }
+    return true;
 }
 
 static int take_arguments(struct settings *settings, int argc, char **argv)

@@ -38,11 +38,10 @@ static json_t *pack(const char *members, va_list arguments)
     return json_vpack_ex(NULL, 0, format, arguments);
 }
 
-size_t json_line(char *line, size_t size, const char *type, double seconds, const char *members,
-                 va_list arguments)
+size_t json_line(const struct json_event *event, va_list arguments, char *line, size_t size)
 {
-    json_t *object = json_pack("{s:i, s:s, s:f}", "v", 1, "type", type, "t", seconds);
-    json_t *rest = pack(members, arguments);
+    json_t *object = json_pack("{s:i, s:s, s:f}", "v", 1, "type", event->type, "t", event->seconds);
+    json_t *rest = pack(event->members, arguments);
     size_t length = 0;
     if (object && rest && json_object_update(object, rest) == 0)
         length = json_dumpb(object, line, size - LINE_SPARE, JSON_COMPACT | JSON_REAL_PRECISION(9));

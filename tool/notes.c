@@ -56,7 +56,8 @@ static void write_line(const char *line, size_t size)
     }
 }
 
-static void say(const char *mark, const char *sentence, va_list arguments, bool dim)
+__attribute__((format(printf, 2, 0))) static void say(const char *mark, const char *sentence,
+                                                      va_list arguments, bool dim)
 {
     char line[1024];
     size_t size = 0;
@@ -104,7 +105,8 @@ void tell(const char *type, const char *members, ...)
     char line[2048];
     va_list arguments;
     va_start(arguments, members);
-    size_t size = json_line(line, sizeof line, type, seconds_since_begin(), members, arguments);
+    const struct json_event event = {type, seconds_since_begin(), members};
+    size_t size = json_line(&event, arguments, line, sizeof line);
     va_end(arguments);
     write_line(line, size);
 }

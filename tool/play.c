@@ -357,7 +357,7 @@ static int do_step(struct play *play)
     enum step_kind kind = play->step->kind;
     if (acts[kind].of_a_connection) {
         int code = want_connection(play);
-        if (code != EXIT_DONE)
+        if (code != EXIT_DONE || !play->party)
             return code;
         (void)bell_deadline(play->party->conn, bell_in(play->timeout));
     }

@@ -227,10 +227,10 @@ static char ring[] = PRINTABLE PRINTABLE;
 
 static int write_lines(bell_conn *conn, const struct manner *manner, unsigned first, int count)
 {
-    struct iovec pieces[2 * LINES_AT_ONCE];
+    struct iovec pieces[2L * LINES_AT_ONCE];
     struct iovec *piece = pieces;
     for (int i = 0; i < count; i++) {
-        *piece++ = (struct iovec){ring + (first + (unsigned)i) % RING, LINE};
+        *piece++ = (struct iovec){&ring[(first + (unsigned)i) % RING], LINE};
         *piece++ = (struct iovec){"\r\n", 2};
     }
     if (manner->show)

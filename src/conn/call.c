@@ -154,6 +154,7 @@ static ssize_t tell(const struct call *call, ssize_t n)
                        peer, n, call->answer_size);
 }
 
+// NOLINTNEXTLINE(readability-function-size): two buffers with their sizes
 ssize_t bell_call(bell_conn *conn, const void *request, size_t size, void *answer,
                   size_t answer_size, const struct bell_call_options *options)
 {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+// NOLINTNEXTLINE(readability-function-size): as many parameters as a system call has
 long kernel_trap(long number, long a, long b, long c, long d, long e, long f)
 {
     long result = syscall(number, a, b, c, d, e, f);

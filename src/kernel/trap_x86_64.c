@@ -2,6 +2,7 @@
 
 #include "kernel/trap.h"
 
+// NOLINTNEXTLINE(readability-function-size): as many parameters as a system call has
 long kernel_trap(long number, long a, long b, long c, long d, long e, long f)
 {
     long result;
