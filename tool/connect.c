@@ -1,6 +1,7 @@
 // doorbell connect: stdin to a socket, the socket to stdout. It calls, or with -l it is called.
 
 #include "converse.h"
+#include "holder.h"
 #include "pages.h"
 #include "play.h"
 #include "terminal.h"
@@ -399,9 +400,12 @@ static int be_called(const struct settings *settings)
         .log = tell_listening,
     };
     bell_server *server = bell_server_open(receive_caller, &reception, &how);
-    if (!server || bell_server_listen(server, settings->address) < 0) {
+    if (!server) {
         reception.code = (int)exit_code_of_listen(errno);
         complain("%s", bell_error());
+    } else if (bell_server_listen(server, settings->address) < 0) {
+        reception.code = (int)exit_code_of_listen(errno);
+        complain_of_listening(settings->address, errno, true);
     } else if (bell_server_run(server) < 0 && !reception.code) {
         reception.code = (int)exit_code_of(errno);
         complain("%s", bell_error());

@@ -1,6 +1,7 @@
 // doorbell serve: small servers.
 
 #include "serve.h"
+#include "holder.h"
 #include "pages.h"
 #include "tool.h"
 
@@ -367,12 +368,22 @@ static bool make_shared_page(struct serving *serving)
     return true;
 }
 
-static bool listen_on_all(bell_server *server, char **addresses, int count)
+static bool listen_on(const struct serving *serving, const char *address)
+{
+    if (bell_server_listen(serving->server, address) == 0)
+        return true;
+    int error = errno;
+    complain_of_listening(address, error, !(serving->options.flags & BELL_NO_REUSEADDR));
+    errno = error;
+    return false;
+}
+
+static bool listen_on_all(const struct serving *serving, char **addresses, int count)
 {
     if (count == 0)
-        return bell_server_listen(server, DEFAULT_ADDRESS) == 0;
+        return listen_on(serving, DEFAULT_ADDRESS);
     for (int i = 0; i < count; i++)
-        if (bell_server_listen(server, addresses[i]) < 0)
+        if (!listen_on(serving, addresses[i]))
             return false;
     return true;
 }
@@ -391,11 +402,13 @@ static bool prepare_process(struct serving *serving)
 static int run(struct serving *serving, char **addresses, int count)
 {
     serving->server = bell_server_open(serve_caller, serving, &serving->options);
-    if (!serving->server || !listen_on_all(serving->server, addresses, count)) {
-        int error = errno;
+    if (!serving->server) {
+        int code = (int)exit_code_of_listen(errno);
         complain("%s", bell_error());
-        return (int)exit_code_of_listen(error);
+        return code;
     }
+    if (!listen_on_all(serving, addresses, count))
+        return (int)exit_code_of_listen(errno);
     while (bell_server_address(serving->server, serving->addresses))
         serving->addresses++;
     if (serving->manner.program)

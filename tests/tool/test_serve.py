@@ -262,29 +262,6 @@ def test_an_unknown_command_is_refused_with_the_nearest():
     assert b"did you mean serve" in done.stderr
 
 
-def test_a_taken_port_is_refused_with_its_address():
-    with serve("echo", "127.0.0.1:0") as server:
-        done = run("serve", "echo", "127.0.0.1:%d" % server.port)
-        assert done.returncode == 8
-        assert b"address already in use" in done.stderr
-        assert str(server.port).encode() in done.stderr
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become nobody")
-def test_a_port_below_1024_needs_rights():
-    if int(open("/proc/sys/net/ipv4/ip_unprivileged_port_start").read()) <= 7:
-        pytest.skip("this system gives low ports to everybody")
-    readable = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", DOORBELL, "--version"],
-                              capture_output=True)
-    if readable.returncode:
-        pytest.skip("nobody may not run the build")
-    done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set",
-                           "-net_bind_service", DOORBELL, "serve", "echo", "127.0.0.1:7"], capture_output=True,
-                          timeout=PATIENCE)
-    assert done.returncode == 8
-    assert b"ermission denied" in done.stderr
-
-
 def test_the_socket_file_of_a_dead_server_is_taken_over(tmp_path):
     path = str(tmp_path / "echo.sock")
     with serve("echo", path) as server:
