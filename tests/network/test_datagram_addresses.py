@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import time
 
 import pytest
 
@@ -13,6 +15,13 @@ MODELS = ["iterative", "prefork", "pool", "coroutines"]
 
 def serve(handler, address, model):
     return Server([os.path.join(BUILD, "tests", "handlers"), handler, address], model=model)
+
+
+def wait_until_up(name):
+    """An interface that was set up is of use when the kernel has seen its other end, a little later."""
+    until = time.monotonic() + PATIENCE
+    while b"state UP" not in subprocess.run(["ip", "-o", "link", "show", name], capture_output=True).stdout:
+        assert time.monotonic() < until
 
 
 def ask(server, host, family):
@@ -48,6 +57,7 @@ def test_an_ipv6_group_is_joined(model):
         for name, address in (("here", "fe80::1/64"), ("there", "fe80::2/64")):
             ip("link", "set", name, "up", "addrgenmode", "none")
             ip("address", "add", address, "dev", name, "nodad")
+        wait_until_up("here")
         with serve("dgram_about", "udp:[ff02::7464%here]:0", model) as server, \
                 socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as caller:
             caller.settimeout(PATIENCE)
