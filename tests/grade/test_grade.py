@@ -160,8 +160,7 @@ def test_the_servers_of_the_course_have_no_fault(workshop, name):
     assert any(at_once.get(name, "serves 1 caller") in note["sentence"] for note in said["observations"])
 
 
-@pytest.mark.parametrize("service", ["echo", "upper"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model, service", [*((model, "echo") for model in MODELS), ("coroutines", "upper"), ("fork", "upper")])
 def test_doorbell_has_no_fault(model, service):
     said = judge([DOORBELL, "serve", service, "localhost:PORT", "--model", model])
     assert faults_of(said) == {}, details(said)
