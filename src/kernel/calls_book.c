@@ -166,6 +166,7 @@ ssize_t calls_recv(int fd, void *into, size_t size, int flags)
     return n;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of recvfrom(2)
 ssize_t calls_recvfrom(int fd, void *into, size_t size, int flags, struct sockaddr *ret_peer,
                        socklen_t *peer_size)
 {
@@ -223,6 +224,7 @@ ssize_t calls_send(int fd, const void *from, size_t size, int flags)
     return n;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of sendto(2)
 ssize_t calls_sendto(int fd, const void *from, size_t size, int flags, const struct sockaddr *peer,
                      socklen_t peer_size)
 {

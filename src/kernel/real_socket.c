@@ -62,6 +62,7 @@ ssize_t real_recv(int fd, void *into, size_t size, int flags)
     return kernel_trap(SYS_recvfrom, fd, (long)into, (long)size, flags, 0, 0);
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of recvfrom(2)
 ssize_t real_recvfrom(int fd, void *into, size_t size, int flags, struct sockaddr *ret_peer,
                       socklen_t *peer_size)
 {
@@ -79,6 +80,7 @@ ssize_t real_send(int fd, const void *from, size_t size, int flags)
     return kernel_trap(SYS_sendto, fd, (long)from, (long)size, flags | MSG_NOSIGNAL, 0, 0);
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of sendto(2)
 ssize_t real_sendto(int fd, const void *from, size_t size, int flags, const struct sockaddr *peer,
                     socklen_t peer_size)
 {
