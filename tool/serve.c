@@ -3,6 +3,7 @@
 #include "serve.h"
 #include "holder.h"
 #include "pages.h"
+#include "rights.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -66,6 +67,9 @@ static const struct option_row options[] = {
            "leave SO_REUSEADDR off, to see what happens", .max = BELL_NO_REUSEADDR),
     OPTION(0, "ready-fd", "N", OPTION_NUMBER, FIELD(ready_fd),
            "write the addresses to descriptor N when listening", .min = 1, .max = 1000000),
+    OPTION(0, "user", "NAME", OPTION_TEXT, FIELD(user),
+           "when root has started it: become NAME once it listens", .initial = "nobody"),
+    OPTION(0, "stay-root", NULL, OPTION_SET, FIELD(stay_root), "stay root"),
     OPTION(0, "ring", NULL, OPTION_SET, FIELD(ring), "ring the terminal's bell for each caller"),
     OPTION('x', "hex", NULL, OPTION_SET, FIELD(hex),
            "show the data in hexadecimal; -vv shows it as text"),
@@ -108,6 +112,9 @@ const struct page serve_page = {
              "time of --grace is over; so does what it has left running when it ends. --max is\n"
              "1000 if not given, and what descriptors allow; -i holds for TCP only. Models:\n"
              "iterative, threads, pool, coroutines.\n"
+             "\n"
+             "What root has started goes on as nobody, or --user NAME, once it listens. Where\n"
+             "others than this machine can call, exec by root wants --user or --stay-root.\n"
              "\n"
              "When others than this machine can call, and no -i is given, a caller has 10 s\n"
              "for his first byte, a minute for a message, and 30 s to take an answer; -i never\n"
@@ -260,7 +267,8 @@ static bool check_ready_fd(const struct serving *serving)
 
 static bool is_within_reason(const struct serving *serving)
 {
-    return check_program(serving) && check_upper_modes(serving) && check_ready_fd(serving);
+    return check_program(serving) && check_upper_modes(serving) && check_ready_fd(serving) &&
+           rights_check(serving);
 }
 
 // ---- Running ----------------------------------------------------------------------------------
@@ -411,11 +419,17 @@ static int run(struct serving *serving, char **addresses, int count)
         return (int)exit_code_of_listen(errno);
     while (bell_server_address(serving->server, serving->addresses))
         serving->addresses++;
-    if (serving->manner.program)
+    int code = rights_give_up(serving);
+    if (code != EXIT_DONE)
+        return code;
+    if (serving->manner.program) {
         (void)umask(077); // the programs', and not the socket files'
+        if (!program_may_run(serving->manner.program))
+            return EXIT_NOT_RUN;
+    }
     if (bell_server_run(serving->server) == 0)
         return EXIT_DONE;
-    int code = (int)exit_code_of(errno);
+    code = (int)exit_code_of(errno);
     complain("%s", bell_error());
     return code;
 }
@@ -454,5 +468,6 @@ int serve_main(int argc, char **argv)
     code = run(&serving, argv + first, argc - first);
     program_end_all();
     bell_server_close(serving.server);
+    rights_finish();
     return code;
 }

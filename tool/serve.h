@@ -17,7 +17,8 @@ struct serving {
     struct program program; // of exec
     const char *model;
     struct text_list sockopts;
-    bool once, hex, ring;
+    bool once, hex, ring, stay_root;
+    const char *user;
     int ready_fd;
     bell_server *server;
     int addresses, announced; // how many there are, and are told

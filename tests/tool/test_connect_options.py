@@ -284,7 +284,7 @@ def test_two_of_them_copy_a_file(tmp_path):
 def test_a_taken_port_is_8(upper):
     done = run("connect", "-l", upper.address)
     assert done.returncode == 8
-    assert b"address already in use" in done.stderr
+    assert b"in use by doorbell (pid " in done.stderr
 
 
 @pytest.mark.parametrize("options", [["-l", "-z"], ["-l", "--wait", "1s"], ["-l", "-b", "127.0.0.1"], ["-l", "-t", "1s"],

@@ -264,7 +264,7 @@ def test_an_unknown_command_is_refused_with_the_nearest():
 
 def test_the_socket_file_of_a_dead_server_is_taken_over(tmp_path):
     path = str(tmp_path / "echo.sock")
-    with serve("echo", path) as server:
+    with serve("echo", path, "--stay-root") as server:
         assert server.address == "unix:" + path
         server.process.kill()
         server.process.wait()
