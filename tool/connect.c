@@ -159,7 +159,6 @@ static void take_sockopts(struct settings *settings)
         char *longer =
             format("%s%s%s", i ? settings->sockopt_text : "", i ? "," : "", list->texts[i]);
         free(settings->sockopt_text);
-        script_free(&settings->script);
         settings->sockopt_text = longer;
     }
 }
