@@ -110,6 +110,14 @@ static void set_blocking(int fd, bool blocking)
     (void)fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
 }
 
+// What a program may have set on the socket goes on for us: with SO_LINGER our own close would wait, or reset.
+static void take_back(int fd)
+{
+    static const struct linger none;
+    set_blocking(fd, false);
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 static int set_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t none, all;
@@ -388,7 +396,7 @@ int serve_program(bell_conn *conn, void *arg)
         ending = CANCELLED;
     }
     (void)close(running.either);
-    set_blocking(fd, false);
+    take_back(fd);
     report(conn, program, &running, ending, fd);
     // What the program wrote before it was killed must not look whole.
     return ending == ENDED_ITSELF && running.how.si_code == CLD_EXITED ? 0 : -1;

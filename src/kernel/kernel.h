@@ -29,8 +29,9 @@
 struct addrinfo;
 
 struct kernel_ops {
-    // ---- sockets. SOCK_NONBLOCK | SOCK_CLOEXEC are added to every new descriptor; MSG_NOSIGNAL to
-    // every send.
+    // ---- sockets. SOCK_NONBLOCK | SOCK_CLOEXEC are added to every new descriptor; MSG_DONTWAIT to
+    // every receive and send, since whoever has a copy of a descriptor can take O_NONBLOCK from it;
+    // MSG_NOSIGNAL to every send.
     int (*socket)(int family, int type, int protocol);
     int (*socketpair)(int family, int type, int ret_fds[2]);
     int (*bind)(int fd, const struct sockaddr *address, socklen_t size);

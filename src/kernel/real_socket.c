@@ -1,4 +1,5 @@
-// Sockets. Every new one is non-blocking and close-on-exec, and no send raises SIGPIPE.
+// Sockets. Every new one is non-blocking and close-on-exec, no send raises SIGPIPE, and none of
+// the calls that are made for each message waits.
 
 #include "kernel/real.h"
 
@@ -8,6 +9,10 @@
 #include <sys/syscall.h>
 
 #include "kernel/trap.h"
+
+// A program that was given a copy of a socket can make it block for us, too: O_NONBLOCK belongs to
+// the open file, which both have. So each call says it for itself (recv(2), send(2)).
+enum { RECEIVE = MSG_DONTWAIT, SEND = MSG_DONTWAIT | MSG_NOSIGNAL };
 
 int real_socket(int family, int type, int protocol)
 {
@@ -59,38 +64,37 @@ int real_getpeername(int fd, struct sockaddr *ret_address, socklen_t *size)
 
 ssize_t real_recv(int fd, void *into, size_t size, int flags)
 {
-    return kernel_trap(SYS_recvfrom, fd, (long)into, (long)size, flags, 0, 0);
+    return kernel_trap(SYS_recvfrom, fd, (long)into, (long)size, flags | RECEIVE, 0, 0);
 }
 
 // NOLINTNEXTLINE(readability-function-size): the parameters of recvfrom(2)
 ssize_t real_recvfrom(int fd, void *into, size_t size, int flags, struct sockaddr *ret_peer,
                       socklen_t *peer_size)
 {
-    return kernel_trap(SYS_recvfrom, fd, (long)into, (long)size, flags, (long)ret_peer,
+    return kernel_trap(SYS_recvfrom, fd, (long)into, (long)size, flags | RECEIVE, (long)ret_peer,
                        (long)peer_size);
 }
 
 ssize_t real_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    return kernel_trap(SYS_recvmsg, fd, (long)message, flags | MSG_CMSG_CLOEXEC, 0, 0, 0);
+    return kernel_trap(SYS_recvmsg, fd, (long)message, flags | MSG_CMSG_CLOEXEC | RECEIVE, 0, 0, 0);
 }
 
 ssize_t real_send(int fd, const void *from, size_t size, int flags)
 {
-    return kernel_trap(SYS_sendto, fd, (long)from, (long)size, flags | MSG_NOSIGNAL, 0, 0);
+    return kernel_trap(SYS_sendto, fd, (long)from, (long)size, flags | SEND, 0, 0);
 }
 
 // NOLINTNEXTLINE(readability-function-size): the parameters of sendto(2)
 ssize_t real_sendto(int fd, const void *from, size_t size, int flags, const struct sockaddr *peer,
                     socklen_t peer_size)
 {
-    return kernel_trap(SYS_sendto, fd, (long)from, (long)size, flags | MSG_NOSIGNAL, (long)peer,
-                       peer_size);
+    return kernel_trap(SYS_sendto, fd, (long)from, (long)size, flags | SEND, (long)peer, peer_size);
 }
 
 ssize_t real_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    return kernel_trap(SYS_sendmsg, fd, (long)message, flags | MSG_NOSIGNAL, 0, 0, 0);
+    return kernel_trap(SYS_sendmsg, fd, (long)message, flags | SEND, 0, 0, 0);
 }
 
 ssize_t real_sendfile(int fd, int file, off_t *offset, size_t count)

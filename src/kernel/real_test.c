@@ -168,6 +168,34 @@ static void nothing_raises_sigpipe(void **state)
     close(file);
 }
 
+// As a program does that was given a copy of it.
+static void make_blocking(int fd)
+{
+    assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
+}
+
+static void no_call_waits_on_a_descriptor_that_was_made_to_block(void **state)
+{
+    static char bytes[4096];
+    int pair[2];
+    assert_int_equal(kernel->socketpair(AF_UNIX, SOCK_STREAM, pair), 0);
+    make_blocking(pair[0]);
+    struct iovec piece = {bytes, sizeof bytes};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    assert_int_equal(kernel->recv(pair[0], bytes, sizeof bytes, 0), -EAGAIN);
+    assert_int_equal(kernel->recvfrom(pair[0], bytes, sizeof bytes, 0, NULL, NULL), -EAGAIN);
+    assert_int_equal(kernel->recvmsg(pair[0], &message, 0), -EAGAIN);
+    ssize_t n;
+    while ((n = kernel->send(pair[0], bytes, sizeof bytes, 0)) > 0)
+        continue;
+    assert_int_equal(n, -EAGAIN);
+    assert_int_equal(kernel->sendto(pair[0], bytes, sizeof bytes, 0, NULL, 0), -EAGAIN);
+    assert_int_equal(kernel->sendmsg(pair[0], &message, 0), -EAGAIN);
+    kernel->close(pair[0]);
+    kernel->close(pair[1]);
+    (void)state;
+}
+
 static void waits_end_at_their_deadline_and_not_before(void **state)
 {
     (void)state;
@@ -424,6 +452,7 @@ int main(void)
         cmocka_unit_test(internal_descriptors_leave_the_low_numbers_free),
         cmocka_unit_test(without_room_above_an_internal_descriptor_is_low),
         cmocka_unit_test(nothing_raises_sigpipe),
+        cmocka_unit_test(no_call_waits_on_a_descriptor_that_was_made_to_block),
         cmocka_unit_test(waits_end_at_their_deadline_and_not_before),
         cmocka_unit_test(a_child_is_reaped_by_its_pidfd),
         cmocka_unit_test(what_stdio_holds_is_written_once),

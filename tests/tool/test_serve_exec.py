@@ -281,6 +281,60 @@ def test_what_makes_a_session_of_its_own_may_stay():
             os.kill(pid, signal.SIGKILL)
 
 
+STAYS_AND_BLOCKS = """
+import os, sys
+read, write = os.pipe()
+pid = os.fork()
+if pid:
+    os.read(read, 1)  # its group is ended with the program
+    print(pid, flush=True)
+    os._exit(0)
+os.setsid()
+os.set_blocking(0, True)
+os.write(write, b".")
+while sys.stdin.buffer.raw.read(1) != b"":
+    pass
+while True:
+    os.set_blocking(0, True)
+"""
+
+
+def test_what_stays_and_makes_the_socket_block_stops_nobody_else():
+    with serve_python(STAYS_AND_BLOCKS) as server, server.call() as caller:
+        pid = int(read_line(caller))
+        try:
+            server.wait_for("exited with")
+            assert read_all(caller) == b""
+            caller.sendall(b"still here")  # which the server reads while it waits for the caller's end
+            with server.call() as other:
+                another_pid = int(read_line(other))
+                os.kill(another_pid, signal.SIGKILL)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+
+
+LINGERS = """
+import os, socket, struct
+s = socket.socket(fileno=os.dup(1))
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+s.setblocking(False)
+try:
+    while True:
+        s.send(b"x" * 4096)
+except BlockingIOError:
+    pass
+"""
+
+
+def test_who_lets_the_close_linger_stops_nobody_else():
+    with serve_python(LINGERS) as server, server.call() as caller:
+        caller.shutdown(socket.SHUT_WR)
+        server.wait_for("exited with 0")
+        with server.call() as other:
+            assert other.recv(1) == b"x"
+        assert set(read_all(caller)) == set(b"x")
+
+
 @pytest.mark.parametrize("model", EXEC_MODELS)
 def test_no_zombies_after_many_callers(model):
     with serve_program("true", options=["-m", model]) as server:
