@@ -165,7 +165,8 @@ class Program:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
-        wait_until(lambda: all(state_of_threads(pid) <= {"T", "Z"} for pid in pids), 5)
+        held = wait_until(lambda: all(state_of_threads(pid) <= {"T", "Z"} for pid in pids), 30)
+        assert held, "SIGSTOP did not stop the server within 30 s"
         try:
             yield
         finally:

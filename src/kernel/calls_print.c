@@ -123,8 +123,11 @@ void calls_print_kind(struct text *text, int family, int type)
 {
     static const struct word families[] = {
         {AF_INET, "AF_INET"}, {AF_INET6, "AF_INET6"}, {AF_UNIX, "AF_UNIX"}, {0, NULL}};
-    static const struct word types[] = {
-        {SOCK_STREAM, "SOCK_STREAM"}, {SOCK_DGRAM, "SOCK_DGRAM"}, {0, NULL}};
+    static const struct word types[] = {{SOCK_STREAM, "SOCK_STREAM"},
+                                        {SOCK_DGRAM, "SOCK_DGRAM"},
+                                        {SOCK_SEQPACKET, "SOCK_SEQPACKET"},
+                                        {SOCK_RAW, "SOCK_RAW"},
+                                        {0, NULL}};
     add_word(text, families, family);
     text_add(text, ", ");
     add_word(text, types, type);
@@ -145,27 +148,71 @@ static void add_value(struct text *text, const void *value, socklen_t size)
     }
 }
 
+#define NAMED(option) option, #option
+
+// Those that the library sets, and those of options.sockopts.
+static const struct {
+    int level, name;
+    const char *word;
+} options[] = {
+    {SOL_SOCKET, NAMED(SO_REUSEADDR)},
+    {SOL_SOCKET, NAMED(SO_REUSEPORT)},
+    {SOL_SOCKET, NAMED(SO_KEEPALIVE)},
+    {SOL_SOCKET, NAMED(SO_BROADCAST)},
+    {SOL_SOCKET, NAMED(SO_OOBINLINE)},
+    {SOL_SOCKET, NAMED(SO_DONTROUTE)},
+    {SOL_SOCKET, NAMED(SO_LINGER)},
+    {SOL_SOCKET, NAMED(SO_SNDBUF)},
+    {SOL_SOCKET, NAMED(SO_RCVBUF)},
+    {SOL_SOCKET, NAMED(SO_SNDBUFFORCE)},
+    {SOL_SOCKET, NAMED(SO_RCVBUFFORCE)},
+    {SOL_SOCKET, NAMED(SO_RCVLOWAT)},
+    {SOL_SOCKET, NAMED(SO_PRIORITY)},
+    {SOL_SOCKET, NAMED(SO_MARK)},
+    {SOL_SOCKET, NAMED(SO_BUSY_POLL)},
+    {SOL_SOCKET, NAMED(SO_INCOMING_CPU)},
+    {SOL_SOCKET, NAMED(SO_BINDTODEVICE)},
+    {SOL_SOCKET, NAMED(SO_TIMESTAMPNS)},
+    {IPPROTO_TCP, NAMED(TCP_NODELAY)},
+    {IPPROTO_TCP, NAMED(TCP_CORK)},
+    {IPPROTO_TCP, NAMED(TCP_QUICKACK)},
+    {IPPROTO_TCP, NAMED(TCP_MAXSEG)},
+    {IPPROTO_TCP, NAMED(TCP_KEEPIDLE)},
+    {IPPROTO_TCP, NAMED(TCP_KEEPINTVL)},
+    {IPPROTO_TCP, NAMED(TCP_KEEPCNT)},
+    {IPPROTO_TCP, NAMED(TCP_SYNCNT)},
+    {IPPROTO_TCP, NAMED(TCP_LINGER2)},
+    {IPPROTO_TCP, NAMED(TCP_DEFER_ACCEPT)},
+    {IPPROTO_TCP, NAMED(TCP_WINDOW_CLAMP)},
+    {IPPROTO_TCP, NAMED(TCP_USER_TIMEOUT)},
+    {IPPROTO_TCP, NAMED(TCP_NOTSENT_LOWAT)},
+    {IPPROTO_TCP, NAMED(TCP_CONGESTION)},
+    {IPPROTO_TCP, NAMED(TCP_FASTOPEN)},
+    {IPPROTO_IP, NAMED(IP_TTL)},
+    {IPPROTO_IP, NAMED(IP_TOS)},
+    {IPPROTO_IP, NAMED(IP_PKTINFO)},
+    {IPPROTO_IP, NAMED(IP_ADD_MEMBERSHIP)},
+    {IPPROTO_IP, NAMED(IP_MULTICAST_IF)},
+    {IPPROTO_IP, NAMED(IP_MULTICAST_TTL)},
+    {IPPROTO_IP, NAMED(IP_MULTICAST_LOOP)},
+    {IPPROTO_IP, NAMED(IP_MTU_DISCOVER)},
+    {IPPROTO_IP, NAMED(IP_FREEBIND)},
+    {IPPROTO_IP, NAMED(IP_TRANSPARENT)},
+    {IPPROTO_IP, NAMED(IP_BIND_ADDRESS_NO_PORT)},
+    {IPPROTO_IPV6, NAMED(IPV6_V6ONLY)},
+    {IPPROTO_IPV6, NAMED(IPV6_RECVPKTINFO)},
+    {IPPROTO_IPV6, NAMED(IPV6_JOIN_GROUP)},
+    {IPPROTO_IPV6, NAMED(IPV6_MULTICAST_IF)},
+    {IPPROTO_IPV6, NAMED(IPV6_UNICAST_HOPS)},
+    {IPPROTO_IPV6, NAMED(IPV6_TCLASS)},
+    {IPPROTO_IPV6, NAMED(IPV6_MULTICAST_HOPS)},
+    {IPPROTO_IPV6, NAMED(IPV6_MULTICAST_LOOP)},
+    {IPPROTO_IPV6, NAMED(IPV6_MTU_DISCOVER)},
+    {IPPROTO_IPV6, NAMED(IPV6_TRANSPARENT)},
+};
+
 void calls_print_option(struct text *text, int level, int name, const void *value, socklen_t size)
 {
-    static const struct {
-        int level, name;
-        const char *word;
-    } options[] = {
-        {SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR"},
-        {SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT"},
-        {SOL_SOCKET, SO_LINGER, "SO_LINGER"},
-        {SOL_SOCKET, SO_BROADCAST, "SO_BROADCAST"},
-        {SOL_SOCKET, SO_TIMESTAMPNS, "SO_TIMESTAMPNS"},
-        {IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY"},
-        {IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY"},
-        {IPPROTO_IPV6, IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO"},
-        {IPPROTO_IPV6, IPV6_JOIN_GROUP, "IPV6_JOIN_GROUP"},
-        {IPPROTO_IPV6, IPV6_MULTICAST_IF, "IPV6_MULTICAST_IF"},
-        {IPPROTO_IP, IP_PKTINFO, "IP_PKTINFO"},
-        {IPPROTO_IP, IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP"},
-        {IPPROTO_IP, IP_MULTICAST_IF, "IP_MULTICAST_IF"},
-        {IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, "IP_BIND_ADDRESS_NO_PORT"},
-    };
     const char *word = NULL;
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (options[i].level == level && options[i].name == name)

@@ -144,6 +144,9 @@ static void options_have_their_names_and_values(void **state)
     struct linger now = {.l_onoff = 1, .l_linger = 0};
     calls_print_option(empty(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     assert_string_equal(memory, "SO_REUSEADDR, 1");
+    static const int room = 4096;
+    calls_print_option(empty(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    assert_string_equal(memory, "SO_RCVBUF, 4096");
     calls_print_option(empty(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
     assert_string_equal(memory, "SO_LINGER, {1, 0}");
     calls_print_option(empty(), IPPROTO_TCP, 999, "abc", 3);

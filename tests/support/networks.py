@@ -4,8 +4,11 @@ import contextlib
 import ctypes
 import os
 import subprocess
+import time
 
 import pytest
+
+from programs import PATIENCE
 
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -33,11 +36,20 @@ def own_network(*addresses):
             ip("link", "set", "lo", "up")
             for address in addresses:
                 ip("address", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
+            for address in addresses:
+                wait_for_route(address.split("/")[0])
             yield
         finally:
             call(libc.setns, home, CLONE_NEWNET)
     finally:
         os.close(home)
+
+
+def wait_for_route(address):
+    """The kernel makes that of an IPv6 address later, and until then drops what goes there."""
+    until = time.monotonic() + PATIENCE
+    while not subprocess.run(["ip", "route", "get", address], capture_output=True).stdout.startswith(b"local "):
+        assert time.monotonic() < until, address
 
 
 def ip(*arguments):

@@ -41,6 +41,7 @@ class Server:
         self.process = subprocess.Popen(
             [*WRAP, *command], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             **options)
+        self.stopping = False
         self.addresses = []
         self.lines = []
         self.output = []
@@ -86,6 +87,7 @@ class Server:
         return caller
 
     def begin_stop(self, number=signal.SIGTERM):
+        self.stopping = True
         self.process.send_signal(number)
         while LOSES_SIGNALS and not self._says("stopping", 5) and self.process.poll() is None:
             self.process.send_signal(number)
@@ -96,8 +98,8 @@ class Server:
                 lambda: None in self.lines or any(word in line for line in self.lines), seconds)
 
     def stop(self, number=signal.SIGTERM):
-        """Stops it and returns its exit code."""
-        if self.process.poll() is None:
+        """Stops it, unless that has begun (a second signal would cut callers off), and returns its exit code."""
+        if self.process.poll() is None and not self.stopping:
             self.begin_stop(number)
         try:
             code = self.process.wait(PATIENCE)
