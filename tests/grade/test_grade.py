@@ -29,6 +29,8 @@ SLOW = float(os.environ.get("DOORBELL_SLOW", "1"))
 PATIENCE = 4 * SLOW
 PYTHON = sys.executable
 ECHO = "    echo(t);\n"
+# A grader judges how soon a server answers, and starts many: one at a time.
+pytestmark = pytest.mark.xdist_group("grade")
 needs_java = pytest.mark.skipif(not shutil.which("javac"), reason="needs a JDK")
 
 # Every check that has to fail, and the items that it has to name; then the items of the notes.
