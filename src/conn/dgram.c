@@ -40,18 +40,33 @@ static bool has_every_address(const struct sockaddr *address)
     return address->sa_family == AF_INET && ipv4->sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-int dgram_ask_for_local(int fd, const struct sockaddr *address)
+static int switch_on(int fd, int level, int name)
 {
     static const int one = 1;
-    bool is_ipv6 = address->sa_family == AF_INET6;
-    int level = is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
-    int name = is_ipv6 ? IPV6_RECVPKTINFO : IP_PKTINFO;
     int is_on = 0;
     socklen_t size = sizeof is_on;
-    if (!has_every_address(address))
-        return 0;
     int rc = kernel->getsockopt(fd, level, name, &is_on, &size);
     return rc == 0 && !is_on ? kernel->setsockopt(fd, level, name, &one, sizeof one) : rc;
+}
+
+// Of an IPv4 datagram at a socket of both families only IPv4's word tells whether it went to everybody: a
+// broadcast address looks like any other.
+static int ask_for_ipv4(int fd)
+{
+    int only = 0;
+    socklen_t size = sizeof only;
+    int rc = kernel->getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &size);
+    return rc == 0 && !only ? switch_on(fd, IPPROTO_IP, IP_PKTINFO) : rc;
+}
+
+int dgram_ask_for_local(int fd, const struct sockaddr *address)
+{
+    if (!has_every_address(address))
+        return 0;
+    if (address->sa_family == AF_INET)
+        return switch_on(fd, IPPROTO_IP, IP_PKTINFO);
+    int rc = switch_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+    return rc == 0 ? ask_for_ipv4(fd) : rc;
 }
 
 int dgram_init(bell_dgram *dgram, int fd)
@@ -92,6 +107,13 @@ static in_port_t port_of(const struct sockaddr_storage *address)
     return ((const struct sockaddr_in *)address)->sin_port;
 }
 
+// For a datagram to a group or to everybody the kernel names another address to reply from, but for one that
+// came before it was asked to.
+static bool is_to_many(const struct in_pktinfo *info)
+{
+    return info->ipi_ifindex && info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr;
+}
+
 static void note_ipv4(struct bell_datagram *about, const struct in_pktinfo *info, in_port_t port)
 {
     struct sockaddr_in *local = (struct sockaddr_in *)&about->local;
@@ -99,10 +121,8 @@ static void note_ipv4(struct bell_datagram *about, const struct in_pktinfo *info
         (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port, .sin_addr = info->ipi_addr};
     about->local_size = sizeof *local;
     about->interface = (unsigned)info->ipi_ifindex;
-    // For a datagram to a group or to everybody the kernel names another address to reply from, but
-    // for one that came before it was asked to.
-    about->to_group = addr_is_group((const struct sockaddr *)local, sizeof *local) ||
-                      (about->interface && info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr);
+    about->to_group =
+        addr_is_group((const struct sockaddr *)local, sizeof *local) || is_to_many(info);
 }
 
 static void note_ipv6(struct bell_datagram *about, const struct in6_pktinfo *info, in_port_t port)
@@ -124,8 +144,12 @@ static void note_local(const bell_dgram *dgram, struct msghdr *message, struct b
     about->to_group = false;
     about->local_size = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
-            note_ipv4(about, (const struct in_pktinfo *)(const void *)CMSG_DATA(c), port);
+        const struct in_pktinfo *ipv4 = (const struct in_pktinfo *)(const void *)CMSG_DATA(c);
+        bool is_ipv4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO;
+        if (is_ipv4 && dgram->bound.ss_family == AF_INET6)
+            about->to_group |= is_to_many(ipv4); // the rest is in its other word, which comes first
+        else if (is_ipv4)
+            note_ipv4(about, ipv4, port);
         else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
             note_ipv6(about, (const struct in6_pktinfo *)(const void *)CMSG_DATA(c), port);
     }
