@@ -21,6 +21,7 @@ struct desk {
     struct bell_group group;
     struct wait_call rest;
     int64_t rest_time; // how long the next rest is
+    bool is_late;      // whoever has not begun need not any more
     bool cut;
 };
 
@@ -84,7 +85,8 @@ static void run_desk(void *arg)
 {
     struct desk *desk = arg;
     struct desks *desks = desk->desks;
-    while (!is_over(desk)) {
+    // Once also when it was stopped before it began: what came meanwhile lies there.
+    for (bool may_begin = !desk->is_late; may_begin; may_begin = !is_over(desk)) {
         uint64_t before = desk->dgram.received;
         int result = call_handler(desk);
         if (is_over(desk))
@@ -159,6 +161,7 @@ void desks_cut(struct desks *desks)
 {
     for (int i = 0; desks && i < desks->count; i++) {
         struct desk *desk = &desks->desks[i];
+        desk->is_late = true;
         if (!desk->task || desk->cut)
             continue;
         desk->cut = true;
