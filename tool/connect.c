@@ -136,7 +136,11 @@ static bool take_address(struct settings *settings, int count, char **words)
         settings->address = join_host_and_port(words[0], words[1]);
     else
         settings->address = format("%s", count ? words[0] : DEFAULT_ADDRESS);
-    return is_stream(settings->address);
+    if (socket_type_of(settings->address) == SOCK_STREAM)
+        return true;
+    complain("%.200s: connect speaks streams only; for datagrams there is the library",
+             settings->address);
+    return false;
 }
 
 // An address to call from may come without a port: 127.0.0.2, ::1, [::1].

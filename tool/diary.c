@@ -1,10 +1,12 @@
 // What a server tells of itself: to people as notes, to programs as JSON, to whoever waits for it.
 
 #include "serve.h"
+#include "show.h"
 #include "tool.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,13 +41,14 @@ static void ring(const struct serving *serving)
 
 bool is_local(const char *address)
 {
-    return strncmp(address, "tcp:", 4) != 0 || !strncmp(address, "tcp:127.", 8) ||
-           !strncmp(address, "tcp:[::1]:", 10);
+    if (strncmp(address, "tcp:", 4) != 0 && strncmp(address, "udp:", 4) != 0)
+        return true;
+    return !strncmp(address + 4, "127.", 4) || !strncmp(address + 4, "[::1]:", 6);
 }
 
 static bool is_of_every_interface(const char *address)
 {
-    return !strncmp(address, "tcp:[::]:", 9) || !strncmp(address, "tcp:0.0.0.0:", 12);
+    return !strncmp(address + 4, "[::]:", 5) || !strncmp(address + 4, "0.0.0.0:", 8);
 }
 
 // Whoever waits for the addresses may stop the server at once: they are told when it is ready for that.
@@ -59,36 +62,42 @@ static void tell_ready(struct serving *serving, const char *address)
         (void)close(serving->ready_fd);
 }
 
-static void suggest_tcp(const char *address)
+// `scheme` is "" or "udp:", `nc` how to call it and say when that is all.
+static void suggest_inet(const char *address, const char *scheme, const char *nc)
 {
     const char *port = strrchr(address, ':') + 1;
     const char *host = address + 4;
     int size = (int)(port - 1 - host);
     if (is_of_every_interface(address) || !strncmp(host, "127.0.0.1:", 10) || host[0] == '[')
-        note("call it: doorbell connect localhost:%s, or nc -N localhost %s", port, port);
-    else
-        note("call it: doorbell connect %.*s:%s, or nc -N %.*s %s", size, host, port, size, host,
+        note("call it: doorbell connect %slocalhost:%s, or %s localhost %s", scheme, port, nc,
              port);
+    else
+        note("call it: doorbell connect %s%.*s:%s, or %s %.*s %s", scheme, size, host, port, nc,
+             size, host, port);
 }
 
 // At a terminal, or to who wants to know more: the next thing to type.
 static void suggest_call(const struct serving *serving)
 {
-    const char *address = bell_server_address(serving->server, 0);
+    const char *address = serving_address(serving, 0);
     if (!is_verbose && !isatty(STDERR_FILENO))
         return;
     if (!strncmp(address, "tcp:", 4))
-        suggest_tcp(address);
+        suggest_inet(address, "", "nc -N");
+    else if (!strncmp(address, "udp:", 4))
+        suggest_inet(address, "udp:", "nc -u");
     else if (!strncmp(address, "unix:@", 6))
         note("call it: doorbell connect %s", address + 5);
-    else
+    else if (!strncmp(address, "unix:", 5))
         note("call it: doorbell connect %s, or nc -N -U %s", address + 5, address + 5);
+    else
+        note("call it: doorbell connect %s", address);
 }
 
 static void warn_of_strangers(const struct serving *serving)
 {
     for (int i = 0; i < serving->addresses; i++) {
-        const char *address = bell_server_address(serving->server, i);
+        const char *address = serving_address(serving, i);
         if (is_local(address))
             continue;
         note("doorbell serve: whoever reaches this machine can call %s; without a host it would "
@@ -112,6 +121,34 @@ void begin_diary(struct serving *serving)
 {
     is_verbose = serving->common.verbose;
     find_bell(serving);
+}
+
+// ---- Data -------------------------------------------------------------------------------------
+
+// Not inlined, so that a caller who is silent does not pay for this buffer.
+__attribute__((noinline)) static void show_text(const char *peer, char mark, const char *data,
+                                                size_t size)
+{
+    enum { PIECE = 120 };
+    do {
+        char text[4 * PIECE + 16];
+        size_t count = size < PIECE ? size : PIECE;
+        quote(data, count, text, sizeof text);
+        note("%s %c %s", peer, mark, text);
+        data += count;
+        size -= count;
+    } while (size > 0);
+}
+
+void show_traffic(const char *peer, const struct manner *manner, char mark, const char *data,
+                  size_t size)
+{
+    if (manner->show == SHOW_TEXT)
+        show_text(peer, mark, data, size);
+    if (manner->show != SHOW_HEX)
+        return;
+    note("%s %c %zu bytes", peer, mark, size);
+    show_hex(mark, 0, data, size);
 }
 
 // ---- Events -----------------------------------------------------------------------------------
@@ -159,9 +196,8 @@ void diary_of_program(const char *peer, uint64_t bytes_in, uint64_t bytes_out, c
     tell_closed(peer, bytes_in, bytes_out, clean_name(text, clean, sizeof clean));
 }
 
-void keep_diary(const struct bell_event *event, void *arg)
+static void keep(struct serving *serving, const struct bell_event *event)
 {
-    struct serving *serving = arg;
     switch (event->kind) {
     case BELL_EVENT_LISTENING:
         tell_listening(serving, event->text);
@@ -174,9 +210,8 @@ void keep_diary(const struct bell_event *event, void *arg)
             tell_closed(event->peer, event->bytes_in, event->bytes_out, event->text);
         break;
     case BELL_EVENT_STOPPING:
-        serving->manner.shared->stopping = true;
-        if (serving->once)
-            break;
+        if (atomic_exchange(&serving->manner.shared->stopping, true) || serving->once)
+            break; // of two servers one says it
         note("doorbell serve: %s", event->text);
         tell("stopping", "s:s", "text", event->text);
         break;
@@ -184,4 +219,13 @@ void keep_diary(const struct bell_event *event, void *arg)
         note("doorbell serve: %s", event->text);
         tell("error", "s:s", "text", event->text);
     }
+}
+
+// Two servers may have something to tell at the same time.
+void keep_diary(const struct bell_event *event, void *arg)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    (void)pthread_mutex_lock(&lock);
+    keep(arg, event);
+    (void)pthread_mutex_unlock(&lock);
 }

@@ -74,7 +74,7 @@ static bool check_exposure(const struct serving *serving)
     if (!serving->program.argv || serving->user || serving->stay_root)
         return true;
     for (int i = 0; i < serving->addresses; i++) {
-        const char *address = bell_server_address(serving->server, i);
+        const char *address = serving_address(serving, i);
         if (is_local(address))
             continue;
         complain("exec on %.120s, started by root: say as whom, --user NAME (or --stay-root)",
@@ -160,12 +160,12 @@ static int list_files(const struct serving *serving, struct socket_file *files)
 {
     int count = 0;
     for (int i = 0; i < serving->addresses && count < FILES_MAX; i++) {
-        const char *address = bell_server_address(serving->server, i);
+        const char *address = serving_address(serving, i);
+        const char *path = address + strcspn(address, ":") + 1;
         struct stat status;
-        if (strncmp(address, "unix:", 5) != 0 || address[5] == '@' ||
-            lstat(address + 5, &status) < 0)
+        if (strncmp(address, "unix", 4) != 0 || path[0] == '@' || lstat(path, &status) < 0)
             continue;
-        files[count++] = (struct socket_file){address + 5, status.st_dev, status.st_ino};
+        files[count++] = (struct socket_file){path, status.st_dev, status.st_ino};
     }
     return count;
 }

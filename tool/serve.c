@@ -1,7 +1,6 @@
 // doorbell serve: small servers.
 
 #include "serve.h"
-#include "holder.h"
 #include "pages.h"
 #include "rights.h"
 #include "tool.h"
@@ -14,12 +13,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 // ---- The command line -------------------------------------------------------------------------
 
 #define FIELD(field) offsetof(struct serving, field)
+
+// More than any datagram of UDP, and what a Unix socket takes with the buffers that systems come with.
+#define LONGEST_DEFAULT ((size_t)256 * 1024)
 
 static const struct option_row options[] = {
     OPTION('m', "model", "NAME", OPTION_CHOICE, FIELD(model),
@@ -60,6 +63,16 @@ static const struct option_row options[] = {
            "upper: take what one read gives for the request, as a\n"
            "server that knows nothing of streams; half a line is\n"
            "answered, too"),
+    OPTION(0, "longest", "SIZE", OPTION_SIZE, FIELD(longest),
+           "take messages and datagrams of at most SIZE; what is\n"
+           "longer is told, and not answered",
+           .initial = "256k"),
+    OPTION('r', "rate", "N", OPTION_NUMBER, FIELD(rate),
+           "udp: answer each address N datagrams a second", .initial = "100, and loopback all",
+           .min = 1, .max = 1000000),
+    OPTION(0, "answer-groups", NULL, OPTION_SET, FIELD(answer_groups),
+           "udp: answer what went to a multicast group, or to\n"
+           "everybody, too"),
     OPTION(0, "sockopt", "O=V", OPTION_LIST, FIELD(sockopts),
            "a socket option by its name: nodelay=0, rcvbuf=4k,\n"
            "keepidle=30s, ...; may be repeated"),
@@ -273,17 +286,24 @@ static bool is_within_reason(const struct serving *serving)
 
 // ---- Running ----------------------------------------------------------------------------------
 
+static int handle(bell_conn *conn, struct serving *serving)
+{
+    bool in_messages = serving->has_packets && serving->service->answer &&
+                       !strncmp(bell_local(conn), "unixpacket:", 11);
+    return in_messages ? serve_messages(conn, serving)
+                       : serving->service->handler(conn, &serving->manner);
+}
+
 // With --once the others who came are hung up on.
-static int serve_caller(bell_conn *conn, void *arg)
+int serve_caller(bell_conn *conn, void *arg)
 {
     struct serving *serving = arg;
-    bell_handler *handler = serving->service->handler;
     if (!serving->once)
-        return handler(conn, &serving->manner);
+        return handle(conn, serving);
     if (atomic_fetch_add(&serving->manner.shared->callers, 1) > 0)
         return -1;
-    int result = handler(conn, &serving->manner);
-    bell_server_stop(bell_conn_server(conn));
+    int result = handle(conn, serving);
+    serving_stop(serving);
     return result;
 }
 
@@ -326,7 +346,7 @@ static void raise_descriptor_limit(void)
 // The same as is_local, of an address as somebody wrote it.
 static bool looks_local(const char *address)
 {
-    static const char *const schemes[] = {"tcp:", "tcp4:", "tcp6:", "unix:"};
+    static const char *const schemes[] = {"tcp:", "tcp4:", "tcp6:", "unix:", "unixpacket:"};
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         if (!strncmp(address, schemes[i], strlen(schemes[i])))
             address += strlen(schemes[i]);
@@ -342,7 +362,7 @@ static void choose_limits(struct serving *serving, char **addresses, int count)
     struct manner *manner = &serving->manner;
     bool asked_for = serving->options.idle_timeout;
     for (int i = 0; i < count && !asked_for; i++) {
-        if (looks_local(addresses[i]))
+        if (socket_type_of(addresses[i]) == SOCK_DGRAM || looks_local(addresses[i]))
             continue;
         serving->options.idle_timeout = 5 * BELL_MINUTE;
         manner->first_byte = 10 * BELL_SECOND;
@@ -376,26 +396,6 @@ static bool make_shared_page(struct serving *serving)
     return true;
 }
 
-static bool listen_on(const struct serving *serving, const char *address)
-{
-    if (bell_server_listen(serving->server, address) == 0)
-        return true;
-    int error = errno;
-    complain_of_listening(address, error, !(serving->options.flags & BELL_NO_REUSEADDR));
-    errno = error;
-    return false;
-}
-
-static bool listen_on_all(const struct serving *serving, char **addresses, int count)
-{
-    if (count == 0)
-        return listen_on(serving, DEFAULT_ADDRESS);
-    for (int i = 0; i < count; i++)
-        if (!listen_on(serving, addresses[i]))
-            return false;
-    return true;
-}
-
 // A program is to have the limits that doorbell was started with.
 static bool prepare_process(struct serving *serving)
 {
@@ -409,17 +409,7 @@ static bool prepare_process(struct serving *serving)
 
 static int run(struct serving *serving, char **addresses, int count)
 {
-    serving->server = bell_server_open(serve_caller, serving, &serving->options);
-    if (!serving->server) {
-        int code = (int)exit_code_of_listen(errno);
-        complain("%s", bell_error());
-        return code;
-    }
-    if (!listen_on_all(serving, addresses, count))
-        return (int)exit_code_of_listen(errno);
-    while (bell_server_address(serving->server, serving->addresses))
-        serving->addresses++;
-    int code = rights_give_up(serving);
+    int code = serving_open(serving, addresses, count);
     if (code != EXIT_DONE)
         return code;
     if (serving->manner.program) {
@@ -427,17 +417,14 @@ static int run(struct serving *serving, char **addresses, int count)
         if (!program_may_run(serving->manner.program))
             return EXIT_NOT_RUN;
     }
-    if (bell_server_run(serving->server) == 0)
-        return EXIT_DONE;
-    code = (int)exit_code_of(errno);
-    complain("%s", bell_error());
-    return code;
+    return serving_run(serving);
 }
 
 int serve_main(int argc, char **argv)
 {
     // Its texts live as long as the program.
-    static struct serving serving = {.options = {.size = sizeof serving.options,
+    static struct serving serving = {.longest = LONGEST_DEFAULT,
+                                     .options = {.size = sizeof serving.options,
                                                  .log = take_note,
                                                  .log_arg = &serving,
                                                  .flags = BELL_STOP_ON_SIGNALS}};
@@ -446,11 +433,8 @@ int serve_main(int argc, char **argv)
     if (first < 0)
         return first == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
     begin_notes(&serving.common, false);
-    if (!is_within_reason(&serving))
+    if (!is_within_reason(&serving) || !serving_check(&serving, argv + first, argc - first))
         return EXIT_USAGE;
-    for (int i = first; i < argc; i++)
-        if (!is_stream(argv[i]))
-            return EXIT_USAGE;
     if (!make_shared_page(&serving) || !take_sockopts(&serving))
         return EXIT_BROKEN;
     int code = serving.program.argv ? program_find(&serving.program) : EXIT_DONE;
@@ -467,7 +451,7 @@ int serve_main(int argc, char **argv)
     outlive_stop_signals();
     code = run(&serving, argv + first, argc - first);
     program_end_all();
-    bell_server_close(serving.server);
+    serving_close(&serving);
     rights_finish();
     return code;
 }

@@ -2,37 +2,13 @@
 
 #include "services.h"
 
+#include "answers.h"
 #include "exec.h"
-#include "show.h"
-#include "tool.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 // ---- What they share --------------------------------------------------------------------------
-
-// -vv: what comes is '<', what goes there '>'.
-__attribute__((noinline)) static void show(bell_conn *conn, const struct manner *manner, char mark,
-                                           const char *data, size_t size)
-{
-    enum { PIECE = 120 };
-    if (manner->show == SHOW_HEX) {
-        note("%s %c %zu bytes", bell_peer(conn), mark, size);
-        show_hex(mark, 0, data, size);
-        return;
-    }
-    while (size > 0) {
-        char text[4 * PIECE + 16];
-        size_t count = size < PIECE ? size : PIECE;
-        quote(data, count, text, sizeof text);
-        note("%s %c %s", bell_peer(conn), mark, text);
-        data += count;
-        size -= count;
-    }
-}
 
 static void set_limit(bell_conn *conn, int64_t duration)
 {
@@ -44,7 +20,7 @@ static ssize_t hear(bell_conn *conn, const struct manner *manner, const void **d
 {
     ssize_t n = bell_peek(conn, 1, data);
     if (n > 0 && manner->show)
-        show(conn, manner, '<', *data, (size_t)n);
+        show_traffic(bell_peer(conn), manner, '<', *data, (size_t)n);
     return n;
 }
 
@@ -54,7 +30,7 @@ static int answer(bell_conn *conn, const struct manner *manner, const void *data
     if (manner->delay && bell_sleep(manner->delay) < 0)
         return -1;
     if (manner->show)
-        show(conn, manner, '>', data, size);
+        show_traffic(bell_peer(conn), manner, '>', data, size);
     if (manner->write_stall)
         set_limit(conn, manner->write_stall);
     ssize_t n = bell_write(conn, data, size);
@@ -103,8 +79,7 @@ __attribute__((noinline)) static int take_upper(bell_conn *conn, const struct ma
     char text[4096];
     while (size > 0) {
         size_t count = size < sizeof text ? size : sizeof text;
-        for (size_t i = 0; i < count; i++)
-            text[i] = data[i] >= 'a' && data[i] <= 'z' ? (char)(data[i] - 'a' + 'A') : data[i];
+        capitalize(data, count, text);
         if (answer(conn, manner, text, count) < 0)
             return -1;
         data += count;
@@ -184,16 +159,6 @@ static int upper(bell_conn *conn, void *arg)
 
 // ---- message ----------------------------------------------------------------------------------
 
-static void show_message(const char *text, size_t size)
-{
-    flockfile(stdout);
-    fputs("Here is the message: ", stdout);
-    fwrite(text, 1, size, stdout);
-    putchar('\n');
-    fflush(stdout);
-    funlockfile(stdout);
-}
-
 // The message server of the course: reads a message, shows it, answers without a newline. A message
 // ends with a newline, with the sender's end, or when it is as long as a line may be.
 static int message(bell_conn *conn, void *arg)
@@ -209,32 +174,34 @@ static int message(bell_conn *conn, void *arg)
     if (n <= 0)
         return (int)n;
     if (manner->show)
-        show(conn, manner, '<', text, (size_t)n);
+        show_traffic(bell_peer(conn), manner, '<', text, (size_t)n);
     show_message(text, (size_t)n - (text[n - 1] == '\n'));
     return answer(conn, manner, received, sizeof received - 1);
 }
 
 // ---- chargen ----------------------------------------------------------------------------------
 
-enum { RING = 95, LINE = 72, LINES_AT_ONCE = 64 };
+enum { LINES_AT_ONCE = 64 };
 
-// The printable characters twice, so that a line may begin at each of them.
-#define PRINTABLE                        \
-    "!\"#$%&'()*+,-./0123456789:;<=>?"   \
-    "@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`" \
-    "abcdefghijklmnopqrstuvwxyz{|}~ "
-static char ring[] = PRINTABLE PRINTABLE;
+static struct iovec line_of(unsigned number)
+{
+    union { // writev only reads it
+        const void *constant;
+        void *base;
+    } line = {.constant = chargen_line(number)};
+    return (struct iovec){line.base, CHARGEN_LINE};
+}
 
 static int write_lines(bell_conn *conn, const struct manner *manner, unsigned first, int count)
 {
     struct iovec pieces[2L * LINES_AT_ONCE];
     struct iovec *piece = pieces;
     for (int i = 0; i < count; i++) {
-        *piece++ = (struct iovec){&ring[(first + (unsigned)i) % RING], LINE};
+        *piece++ = line_of(first + (unsigned)i);
         *piece++ = (struct iovec){"\r\n", 2};
     }
     if (manner->show)
-        show(conn, manner, '>', pieces[0].iov_base, LINE);
+        show_traffic(bell_peer(conn), manner, '>', pieces[0].iov_base, CHARGEN_LINE);
     return bell_writev(conn, pieces, 2 * count) < 0 ? -1 : 0;
 }
 
@@ -245,7 +212,8 @@ static int chargen(bell_conn *conn, void *arg)
 {
     const struct manner *manner = arg;
     int count = manner->delay ? 1 : LINES_AT_ONCE;
-    for (unsigned line = 0; !manner->shared->stopping; line = (line + (unsigned)count) % RING) {
+    for (unsigned line = 0; !manner->shared->stopping;
+         line = (line + (unsigned)count) % CHARGEN_RING) {
         if (manner->delay && bell_sleep(manner->delay) < 0)
             return -1;
         if (manner->write_stall)
@@ -258,47 +226,40 @@ static int chargen(bell_conn *conn, void *arg)
 
 // ---- daytime, time, quote ---------------------------------------------------------------------
 
-// The time of day as a text for people, in the way of RFC 867: "Tuesday, February 22, 1982 17:37:43-PST".
+// What needs no question.
+static int say(bell_conn *conn, const struct manner *manner, answer_maker *make)
+{
+    char text[ANSWER_MAX];
+    ssize_t size = make(manner, text, 0, sizeof text);
+    return size < 0 ? -1 : answer(conn, manner, text, (size_t)size);
+}
+
 static int daytime(bell_conn *conn, void *arg)
 {
-    char text[128];
-    struct tm parts;
-    time_t now = time(NULL);
-    if (!localtime_r(&now, &parts))
-        return -1;
-    size_t size = strftime(text, sizeof text, "%A, %B %d, %Y %H:%M:%S-%Z\r\n", &parts);
-    return answer(conn, arg, text, size);
+    return say(conn, arg, answer_daytime);
 }
 
-// Seconds since 1900 as four bytes, the highest first. They begin anew at 0 on 7 February 2036, 06:28:16 UTC,
-// and a caller has to know in which round he lives. (RFC 868)
 static int seconds(bell_conn *conn, void *arg)
 {
-    static const int64_t from_1900_to_1970 = 2208988800;
-    uint32_t now = htonl((uint32_t)(time(NULL) + from_1900_to_1970));
-    return answer(conn, arg, &now, sizeof now);
+    return say(conn, arg, answer_seconds);
 }
 
-// One of the day, or the text that was given. (RFC 865)
+// However long the text is.
 static int quotation(bell_conn *conn, void *arg)
 {
-    static const char *const texts[] = {
-        "A socket is a promise that somebody might listen.\r\n",
-        "Every byte is on its way, and none of them has said when it will be there.\r\n",
-        "The network is not slow. It is far.\r\n",
-        "Who does not read to the end has read a beginning.\r\n",
-        "Write as if the other end had gone; one day it will have.\r\n",
-        "A queue that only grows is a leak with good manners.\r\n",
-        "Half a line is not a line, however long it looks.\r\n",
-    };
-    const struct manner *manner = arg;
-    size_t day = (size_t)time(NULL) / 86400;
-    const char *text = manner->text ? manner->text : texts[day % (sizeof texts / sizeof *texts)];
-    return answer(conn, manner, text, strlen(text));
+    const char *text = quotation_text(arg);
+    return answer(conn, arg, text, strlen(text));
 }
 
 const struct service services[] = {
-    {"echo", echo},          {"upper", upper},  {"discard", discard}, {"chargen", chargen},
-    {"daytime", daytime},    {"time", seconds}, {"message", message}, {"quote", quotation},
-    {"exec", serve_program}, {NULL, NULL},
+    {"echo", echo, answer_echo, EACH_MESSAGE},
+    {"upper", upper, answer_upper, EACH_MESSAGE},
+    {"discard", discard, answer_nothing, EACH_MESSAGE},
+    {"chargen", chargen, answer_chargen, WITHOUT_END},
+    {"daytime", daytime, answer_daytime, UNASKED},
+    {"time", seconds, answer_seconds, UNASKED},
+    {"message", message, answer_message, ONE_MESSAGE},
+    {"quote", quotation, answer_quotation, UNASKED},
+    {"exec", serve_program, NULL, UNASKED},
+    {NULL, NULL, NULL, UNASKED},
 };

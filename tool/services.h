@@ -1,4 +1,4 @@
-// The services of doorbell serve, each a handler.
+// The services of doorbell serve: each a handler of a stream, and what it answers to a message.
 
 #pragma once
 
@@ -27,10 +27,26 @@ struct manner {
     const struct program *program; // of exec
 };
 
+// Makes the answer to a message, in its place.
+//
+// data     the message, of `size` bytes; gets the answer
+// room     of data: at least ANSWER_MAX, and size
+// returns  the answer's size, or NO_ANSWER
+typedef ssize_t answer_maker(const struct manner *manner, char *data, size_t size, size_t room);
+
+// When it speaks on a connection of messages. A datagram is answered each.
+enum turns { EACH_MESSAGE, ONE_MESSAGE, UNASKED, WITHOUT_END };
+
 struct service {
     const char *name;
-    bell_handler *handler; // arg is a struct manner
+    bell_handler *handler; // of a stream; arg is a struct manner
+    answer_maker *answer;  // to a message; NULL: it has to do with streams only
+    enum turns turns;
 };
+
+// -vv and --hex: what comes is '<', what goes there '>'.
+void show_traffic(const char *peer, const struct manner *manner, char mark, const char *data,
+                  size_t size);
 
 // Up to one without a name.
 extern const struct service services[];

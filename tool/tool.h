@@ -54,8 +54,8 @@ void tell(const char *type, const char *members, ...);
 
 // ---- words.c: what people write on a command line -----------------------------------------------
 
-// Whether an address is that of a stream. False after a complaint.
-bool is_stream(const char *address);
+// What kind of socket an address is of: SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
+int socket_type_of(const char *address);
 
 // A time with its unit: 250us 10ms 5s 2m. False when it is none.
 bool parse_time(const char *text, int64_t *ret_ns);

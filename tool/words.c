@@ -4,10 +4,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 enum exit_code exit_code_of(int error)
 {
@@ -41,16 +43,30 @@ enum exit_code exit_code_of_listen(int error)
     return code == EXIT_REFUSED || error == EADDRINUSE ? EXIT_LISTEN : code;
 }
 
-bool is_stream(const char *address)
+static int type_of(const char *address)
 {
-    static const char *const others[] = {"udp:", "udp4:", "udp6:", "unixgram:", "unixpacket:"};
+    static const struct {
+        const char *scheme;
+        int type;
+    } others[] = {{"udp:", SOCK_DGRAM},
+                  {"udp4:", SOCK_DGRAM},
+                  {"udp6:", SOCK_DGRAM},
+                  {"unixgram:", SOCK_DGRAM},
+                  {"unixpacket:", SOCK_SEQPACKET}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (!strncasecmp(address, others[i], strlen(others[i]))) {
-            complain("%.200s: the command speaks streams only; for datagrams there is the library",
-                     address);
-            return false;
-        }
-    return true;
+        if (!strncasecmp(address, others[i].scheme, strlen(others[i].scheme)))
+            return others[i].type;
+    return SOCK_STREAM;
+}
+
+int socket_type_of(const char *address)
+{
+    int fd, type;
+    socklen_t size = sizeof type;
+    if (!strncasecmp(address, "fd:", 3) && parse_number(address + 3, 0, INT_MAX, &fd) &&
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0)
+        return type;
+    return type_of(address);
 }
 
 bool parse_time(const char *text, int64_t *ret_ns)
