@@ -1,7 +1,10 @@
 // doorbell connect: stdin to a socket, the socket to stdout. It calls, or with -l it is called.
 
+#include "ask.h"
 #include "converse.h"
+#include "exchange.h"
 #include "holder.h"
+#include "openly.h"
 #include "pages.h"
 #include "play.h"
 #include "terminal.h"
@@ -12,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 // ---- The command line -------------------------------------------------------------------------
@@ -43,7 +47,9 @@ static const struct option_row options[] = {
     OPTION(0, "wait", "TIME", OPTION_TIME, FIELD(wait),
            "keep trying until something listens there"),
     OPTION('t', "timeout", "TIME", OPTION_TIME, FIELD(timeout),
-           "for each attempt to connect: 250ms 5s 2m", .initial = "10s"),
+           "for each attempt to connect: 250ms 5s 2m; datagrams:\n"
+           "for the answer to each question, all tries together",
+           .initial = "10s; datagrams: as long as the tries take"),
     OPTION('i', "idle", "TIME", OPTION_TIME, FIELD(talk.idle),
            "give up after TIME in which no data came or went", .initial = "never"),
     OPTION('b', "bind", "ADDRESS", OPTION_TEXT, FIELD(bind),
@@ -54,6 +60,18 @@ static const struct option_row options[] = {
     OPTION(0, "send-only", NULL, OPTION_SET, FIELD(talk.send_only),
            "show nothing; done when the other end has it all"),
     OPTION(0, "recv-only", NULL, OPTION_SET, FIELD(talk.recv_only), "do not read stdin"),
+    OPTION(0, "whole", NULL, OPTION_SET, FIELD(talk.whole),
+           "datagrams and messages: all of stdin is one; else\n"
+           "each line is one"),
+    OPTION(0, "tries", "N", OPTION_NUMBER, FIELD(talk.tries),
+           "datagrams: ask at most N times until it is answered", .initial = "5", .min = 1,
+           .max = 1000),
+    OPTION(0, "retry", "TIME", OPTION_TIME, FIELD(talk.retry),
+           "datagrams: wait TIME for the first answer, and twice\n"
+           "as long each time after",
+           .initial = "1s"),
+    OPTION(0, "no-retry", NULL, OPTION_SET, FIELD(talk.no_retry),
+           "datagrams: send each once, and show whatever comes"),
     OPTION(0, "sockopt", "O=V", OPTION_LIST, FIELD(sockopts),
            "a socket option by its name: nodelay=0, rcvbuf=4k,\n"
            "linger=0, keepidle=30s, ...; may be repeated"),
@@ -126,6 +144,56 @@ static char *join_host_and_port(const char *host, const char *port)
     return bare ? format("[%s]:%s", host, port) : format("%s:%s", host, port);
 }
 
+static bool is_scripted(const struct settings *settings)
+{
+    return settings->script_text || settings->script_file;
+}
+
+// The option, if one was given, that makes no sense with this kind of socket.
+static const char *misfit(const struct settings *s, int type)
+{
+    const struct talk *talk = &s->talk;
+    const struct {
+        const char *name;
+        bool given;
+        bool streams, packets, dgrams; // that it is for
+    } rows[] = {
+        {"--script", is_scripted(s), true, false, false},
+        {"--info", talk->tcp_info, true, false, false},
+        {"--no-half-close", talk->no_half_close, true, true, false},
+        {"--whole", talk->whole, false, true, true},
+        {"--no-retry", talk->no_retry, false, false, true},
+        {"--tries", talk->tries > 0, false, false, true},
+        {"--retry", talk->retry > 0, false, false, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool fits = type == SOCK_STREAM  ? rows[i].streams
+                    : type == SOCK_DGRAM ? rows[i].dgrams
+                                         : rows[i].packets;
+        if (rows[i].given && !fits)
+            return rows[i].name;
+    }
+    return NULL;
+}
+
+static bool check_kind(const struct settings *s)
+{
+    static const char *const kinds[] = {
+        [SOCK_STREAM] = "a stream", [SOCK_DGRAM] = "datagrams", [SOCK_SEQPACKET] = "messages"};
+    int type = socket_type_of(s->address);
+    const struct talk *talk = &s->talk;
+    bool asks = talk->no_retry || talk->tries || talk->retry;
+    if (misfit(s, type))
+        complain("%s makes no sense with %s: %.200s", misfit(s, type), kinds[type], s->address);
+    else if (type == SOCK_DGRAM && s->listen && talk->send_only)
+        complain("--send-only makes no sense with --listen: nobody is known to send to");
+    else if (type == SOCK_DGRAM && s->listen && asks)
+        complain("--tries, --retry and --no-retry make no sense with --listen");
+    else
+        return true;
+    return false;
+}
+
 static bool take_address(struct settings *settings, int count, char **words)
 {
     if (count > 2) {
@@ -136,11 +204,7 @@ static bool take_address(struct settings *settings, int count, char **words)
         settings->address = join_host_and_port(words[0], words[1]);
     else
         settings->address = format("%s", count ? words[0] : DEFAULT_ADDRESS);
-    if (socket_type_of(settings->address) == SOCK_STREAM)
-        return true;
-    complain("%.200s: connect speaks streams only; for datagrams there is the library",
-             settings->address);
-    return false;
+    return check_kind(settings);
 }
 
 // An address to call from may come without a port: 127.0.0.2, ::1, [::1].
@@ -151,8 +215,11 @@ static void take_bind(struct settings *settings)
         return;
     const char *colon = strchr(bind, ':');
     bool in_brackets = bind[0] == '[';
+    bool is_path = bind[0] == '@' || strchr(bind, '/');
     bool bare_ipv6 = colon && !in_brackets && strchr(colon + 1, ':');
-    bool has_port = in_brackets ? bind[strlen(bind) - 1] != ']' : colon && !bare_ipv6;
+    bool has_port = is_path       ? true
+                    : in_brackets ? bind[strlen(bind) - 1] != ']'
+                                  : colon && !bare_ipv6;
     settings->bind_address = format(bare_ipv6 ? "[%s]%s" : "%s%s", bind, has_port ? "" : ":0");
 }
 
@@ -215,11 +282,6 @@ static bool take_script(struct settings *settings)
     bool ok = text && script_parse(settings->script_file, text, &settings->script);
     free(text);
     return ok;
-}
-
-static bool is_scripted(const struct settings *settings)
-{
-    return settings->script_text || settings->script_file;
 }
 
 // Options that contradict each other.
@@ -332,10 +394,23 @@ static void tell_connected(bell_conn *conn, const struct settings *settings, int
 {
     double ms = (double)took / (double)BELL_MS;
     bool somebody_looks = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-    if (settings->check || settings->common.verbose > 0 || (somebody_looks && !settings->send))
+    bool is_told =
+        settings->check && socket_type(bell_fd(conn)) != SOCK_DGRAM; // else it proves nothing
+    if (is_told || settings->common.verbose > 0 ||
+        (somebody_looks && !settings->send && !settings->check))
         note("connected to %s from %s in %.2f ms", bell_peer(conn), bell_local(conn), ms);
     tell("connected", "s:s, s:s, s:f", "peer", bell_peer(conn), "local", bell_local(conn), "ms",
          ms);
+}
+
+// As its kind of socket has it.
+static int talk_to(bell_conn *conn, const struct talk *talk, bool owned)
+{
+    int type = socket_type(bell_fd(conn));
+    bool asks = owned && !talk->no_retry && !talk->send_only && !talk->recv_only;
+    if (type == SOCK_STREAM)
+        return converse(conn, talk, owned);
+    return type == SOCK_DGRAM && asks ? ask(conn, talk) : exchange(conn, talk, owned);
 }
 
 static int call_and_converse(const struct settings *settings)
@@ -348,8 +423,11 @@ static int call_and_converse(const struct settings *settings)
         return code;
     }
     tell_connected(conn, settings, bell_now() - began);
+    bool is_dgram = socket_type(bell_fd(conn)) == SOCK_DGRAM;
     if (!settings->check)
-        return converse(conn, &settings->talk, true);
+        return talk_to(conn, &settings->talk, true);
+    if (is_dgram)
+        return ask_whether_there(conn, &settings->talk);
     (void)bell_close(conn);
     return EXIT_DONE;
 }
@@ -373,7 +451,7 @@ static int receive_caller(bell_conn *conn, void *arg)
     if (reception->settings->common.verbose > 0 || isatty(STDERR_FILENO))
         note("called by %s", bell_peer(conn));
     tell("connected", "s:s, s:s", "peer", bell_peer(conn), "local", bell_local(conn));
-    reception->code = converse(conn, &reception->settings->talk, false);
+    reception->code = talk_to(conn, &reception->settings->talk, false);
     return reception->code;
 }
 
@@ -435,8 +513,19 @@ static int run(struct settings *settings)
 {
     if (is_scripted(settings))
         return play_script(settings);
-    if (!settings->check && !settings->send && !settings->talk.recv_only)
+    settings->talk.verbose = settings->common.verbose;
+    settings->talk.listens = settings->listen;
+    settings->talk.timeout = settings->timeout;
+    settings->talk.wait = settings->wait;
+    if (socket_type_of(settings->address) == SOCK_DGRAM) {
+        struct bell_options how = how_to_call(settings);
+        if (settings->listen)
+            return listen_openly(settings->address, &how, &settings->talk);
+        if (is_to_many(settings->address, how.sockopts))
+            return call_openly(settings->address, &how, &settings->talk);
+    } else if (!settings->check && !settings->send && !settings->talk.recv_only) {
         settings->talk.terminal = terminal_begin();
+    }
     return settings->listen ? be_called(settings) : call_and_converse(settings);
 }
 

@@ -5,7 +5,7 @@
 
 #include "converse.h"
 
-#include "show.h"
+#include "standard.h"
 #include "terminal.h"
 #include "tool.h"
 
@@ -15,8 +15,6 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,27 +24,18 @@
 
 enum { CHUNK_SIZE = 128 * 1024 };
 
-// One read or write on a helper thread.
-struct transfer {
-    char *into;
-    const char *from;
-    size_t size;
-    ssize_t count; // of bytes, or -1
-    int error;
-};
-
 struct conversation {
     bell_conn *conn;
     bell_group *group;
     struct talk talk;
-    struct transfer in;
+    char *chunk; // for stdin
     uint64_t sent, received;
     int64_t moved;   // when bytes moved last
     int code;        // of the first failure
     bool over;       // nothing more is to be done, whatever the other task is at
     bool commanding; // the next line is a command
     bool their_end, sending_is_over;
-    size_t matched;          // bytes of talk.expect that have come in a row
+    struct expectation expectation;
     struct cleaner *cleaner; // stdout is a terminal
 };
 
@@ -72,57 +61,15 @@ static void connection_failed(struct conversation *c)
     c->code = error == ETIMEDOUT ? EXIT_TIME : EXIT_BROKEN;
 }
 
-// A helper thread could not do its work: this task was cancelled, or there was no thread.
-static bool no_helper(struct conversation *c)
+// stdin or stdout; it has been told.
+static bool standard_failed(struct conversation *c)
 {
-    if (errno != ECANCELED) {
-        complain("%s", bell_error());
+    if (errno != ECANCELED)
         end_with(c, EXIT_BROKEN);
-    }
     return false;
 }
 
-// As a filter ends whose reader has gone: silently, if the signal is not ignored.
-static void die_of_broken_pipe(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGPIPE);
-    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    (void)raise(SIGPIPE);
-}
-
-static void stdout_failed(struct conversation *c, int error)
-{
-    if (error == EPIPE)
-        die_of_broken_pipe();
-    complain("stdout: %s", strerror(error));
-    end_with(c, EXIT_BROKEN);
-}
-
 // ---- Our side ---------------------------------------------------------------------------------
-
-static int read_stdin(void *arg)
-{
-    struct transfer *t = arg;
-    do
-        t->count = read(STDIN_FILENO, t->into, t->size);
-    while (t->count < 0 && errno == EINTR);
-    t->error = errno;
-    return 0;
-}
-
-// CR LF for each newline that has no CR. `before` is the byte before these.
-static size_t add_returns(const char *from, size_t size, char before, char *into)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < size; before = from[i++]) {
-        if (from[i] == '\n' && before != '\r')
-            into[used++] = '\r';
-        into[used++] = from[i];
-    }
-    return used;
-}
 
 static bool send_bytes(struct conversation *c, const char *data, size_t size)
 {
@@ -144,7 +91,7 @@ static bool send_input(struct conversation *c, const char *data, size_t size)
     static char before;
     if (!c->talk.crlf || size == 0)
         return size == 0 || send_bytes(c, data, size);
-    size_t count = add_returns(data, size, before, with_returns);
+    size_t count = standard_add_returns(data, size, before, with_returns);
     before = data[size - 1];
     return send_bytes(c, with_returns, count);
 }
@@ -221,20 +168,11 @@ static bool take_typed(struct conversation *c, const char *data, size_t size)
 // All that stdin has. Returns false when it did not come to its end.
 static bool send_stdin(struct conversation *c)
 {
-    struct transfer *in = &c->in;
-    for (;;) {
-        if (bell_block(read_stdin, in, NULL) < 0)
-            return no_helper(c);
-        if (in->count < 0 && in->error != EBADF) {
-            complain("stdin: %s", strerror(in->error));
-            end_with(c, EXIT_BROKEN);
+    ssize_t n;
+    while ((n = standard_read(c->chunk, CHUNK_SIZE)) > 0)
+        if (!take_typed(c, c->chunk, (size_t)n))
             return false;
-        }
-        if (in->count <= 0) // a closed stdin has nothing to say
-            return true;
-        if (!take_typed(c, in->into, (size_t)in->count))
-            return false;
-    }
+    return n == 0 || standard_failed(c);
 }
 
 // Until the other end has everything, or has ended.
@@ -278,66 +216,6 @@ static int send_task(void *arg)
 
 // ---- Their side -------------------------------------------------------------------------------
 
-static int write_stdout(void *arg)
-{
-    struct transfer *t = arg;
-    while (t->size > 0) {
-        ssize_t n = write(STDOUT_FILENO, t->from, t->size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN) { // somebody made it non-blocking
-            struct pollfd room = {.fd = STDOUT_FILENO, .events = POLLOUT};
-            (void)poll(&room, 1, -1);
-            continue;
-        }
-        if (n < 0) {
-            t->error = errno;
-            return -1;
-        }
-        t->from += n;
-        t->size -= (size_t)n;
-    }
-    return 0;
-}
-
-static bool put_out(struct conversation *c, const char *data, size_t size)
-{
-    static struct transfer out; // a helper may still have it when we have given up
-    static char cleaned[CLEAN_GROWTH * CHUNK_SIZE + CLEAN_LEFT_MAX];
-    int result = 0;
-    out = (struct transfer){.from = data, .size = size};
-    if (c->cleaner) {
-        out.from = cleaned;
-        out.size = clean(c->cleaner, data, size, cleaned);
-    }
-    if (out.size == 0)
-        return true;
-    if (bell_block(write_stdout, &out, &result) < 0)
-        return no_helper(c);
-    if (result == 0)
-        return true;
-    stdout_failed(c, out.error);
-    return false;
-}
-
-// Whether the expected text is complete with these bytes. (Knuth, Morris and Pratt, without a table: after
-// a mismatch the longest beginning that is also an end is looked for; the texts are short.)
-static bool match(struct conversation *c, const char *data, size_t size)
-{
-    const char *expect = c->talk.expect;
-    for (size_t i = 0; i < size; i++) {
-        while (c->matched > 0 && expect[c->matched] != data[i]) {
-            size_t shorter = c->matched - 1;
-            while (shorter > 0 && memcmp(expect, expect + c->matched - shorter, shorter) != 0)
-                shorter--;
-            c->matched = shorter;
-        }
-        if (expect[c->matched] == data[i] && ++c->matched == c->talk.expect_size)
-            return true;
-    }
-    return false;
-}
-
 static bool take_answer(struct conversation *c, const char *data, size_t size)
 {
     if (c->talk.hex)
@@ -346,10 +224,10 @@ static bool take_answer(struct conversation *c, const char *data, size_t size)
     c->moved = bell_now();
     if (c->talk.send_only)
         return true;
-    if (!put_out(c, data, size))
-        return false;
+    if (standard_write(c->cleaner, data, size) < 0)
+        return standard_failed(c);
     c->moved = bell_now();
-    if (!c->talk.expect || !match(c, data, size))
+    if (!standard_expect(&c->expectation, data, size))
         return true;
     end_with(c, EXIT_DONE);
     return false;
@@ -359,11 +237,12 @@ static bool take_answer(struct conversation *c, const char *data, size_t size)
 static void end_stdout(struct conversation *c)
 {
     if (c->cleaner)
-        (void)put_out(c, NULL, 0);
+        (void)standard_write(c->cleaner, NULL, 0);
     if (isatty(STDOUT_FILENO))
         return;
     if (close(STDOUT_FILENO) < 0 && c->received) {
-        stdout_failed(c, errno);
+        standard_complain(errno);
+        end_with(c, EXIT_BROKEN);
         return;
     }
     // Nothing else may get its number.
@@ -466,7 +345,8 @@ int converse(bell_conn *conn, const struct talk *talk, bool owned)
     static struct cleaner cleaner;
     c = (struct conversation){.conn = conn,
                               .talk = *talk,
-                              .in = {.into = chunk, .size = sizeof chunk},
+                              .chunk = chunk,
+                              .expectation = {.text = talk->expect, .size = talk->expect_size},
                               .moved = bell_now(),
                               .group = bell_group_open()};
     if (!talk->raw && isatty(STDOUT_FILENO))

@@ -18,7 +18,16 @@ struct talk {
     bool hex; // show both directions
     bool raw; // a terminal gets everything as it comes
     bool tcp_info;
-    bool terminal; // somebody types: see terminal_begin
+    bool verbose;
+    bool listens; // we are called
+    // Of messages and datagrams:
+    bool whole;      // all of stdin is one message; else a line
+    bool no_retry;   // send each once, and show whatever comes
+    int tries;       // how often a question is asked; 0: bell_call's default
+    int64_t retry;   // for the first answer, before it is asked again; 0: as above
+    int64_t timeout; // for an answer, however often it is asked; 0: as long as the tries take
+    int64_t wait;    // for somebody to be there at all; 0: not
+    bool terminal;   // somebody types: see terminal_begin
 };
 
 // Runs it to its end, and closes the connection unless it is a handler's.

@@ -57,6 +57,9 @@ void tell(const char *type, const char *members, ...);
 // What kind of socket an address is of: SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET.
 int socket_type_of(const char *address);
 
+// The same of a descriptor; SOCK_STREAM when it is none.
+int socket_type(int fd);
+
 // A time with its unit: 250us 10ms 5s 2m. False when it is none.
 bool parse_time(const char *text, int64_t *ret_ns);
 

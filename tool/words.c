@@ -59,14 +59,18 @@ static int type_of(const char *address)
     return SOCK_STREAM;
 }
 
+int socket_type(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ? type : SOCK_STREAM;
+}
+
 int socket_type_of(const char *address)
 {
-    int fd, type;
-    socklen_t size = sizeof type;
-    if (!strncasecmp(address, "fd:", 3) && parse_number(address + 3, 0, INT_MAX, &fd) &&
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0)
-        return type;
-    return type_of(address);
+    int fd;
+    bool is_fd = !strncasecmp(address, "fd:", 3) && parse_number(address + 3, 0, INT_MAX, &fd);
+    return is_fd ? socket_type(fd) : type_of(address);
 }
 
 bool parse_time(const char *text, int64_t *ret_ns)

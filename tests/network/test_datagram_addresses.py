@@ -3,12 +3,11 @@
 import contextlib
 import os
 import socket
-import subprocess
 import time
 
 import pytest
 
-from networks import ip, own_network
+from networks import ip, own_network, wait_until_up
 from programs import BUILD, PATIENCE, Server
 
 MODELS = ["iterative", "prefork", "pool", "coroutines"]
@@ -16,13 +15,6 @@ MODELS = ["iterative", "prefork", "pool", "coroutines"]
 
 def serve(handler, address, model):
     return Server([os.path.join(BUILD, "tests", "handlers"), handler, address], model=model)
-
-
-def wait_until_up(name):
-    """An interface that was set up is of use when the kernel has seen its other end, a little later."""
-    until = time.monotonic() + PATIENCE
-    while b"state UP" not in subprocess.run(["ip", "-o", "link", "show", name], capture_output=True).stdout:
-        assert time.monotonic() < until
 
 
 def ask(server, host, family):

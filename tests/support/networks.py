@@ -56,6 +56,24 @@ def ip(*arguments):
     subprocess.run(["ip", *arguments], check=True)
 
 
+@contextlib.contextmanager
+def broadcast_link():
+    """In own_network: an interface "here" with 192.0.2.1, on which 192.0.2.255 is everybody."""
+    ip("link", "add", "here", "type", "veth", "peer", "name", "there")
+    ip("address", "add", "192.0.2.1/24", "broadcast", "192.0.2.255", "dev", "here")
+    for name in ("there", "here"):
+        ip("link", "set", name, "up")
+    wait_until_up("here")
+    yield
+
+
+def wait_until_up(name):
+    """An interface that was set up is of use when the kernel has seen its other end, a little later."""
+    until = time.monotonic() + PATIENCE
+    while b"state UP" not in subprocess.run(["ip", "-o", "link", "show", name], capture_output=True).stdout:
+        assert time.monotonic() < until
+
+
 def set_sysctl(name, value):
     try:
         with open("/proc/sys/" + name, "w") as file:

@@ -130,14 +130,6 @@ def test_an_address_that_cannot_be_is_2(address):
     assert len(done.stderr.decode().splitlines()) == 1
 
 
-@pytest.mark.parametrize("address", ["udp:127.0.0.1:80", "UDP6:[::1]:80", "unixgram:/tmp/x", "unixpacket:@x"])
-def test_what_is_no_stream_is_2(address):
-    for command in (["connect", address], ["connect", "-l", address]):
-        done = run(*command)
-        assert done.returncode == 2
-        assert b"connect speaks streams only" in done.stderr
-
-
 def test_too_many_words_are_2():
     assert run("connect", "a", "b", "c").returncode == 2
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from datagrams import (Program, ask, asker, counts, is_silent, needs_low_ports, udp_packet, udp_port)
-from networks import ip, own_network
+from networks import broadcast_link, own_network
 from programs import MODELS, PATIENCE, read_line, run, serve
 
 # Who is nobody cannot answer sockets in a folder of ours.
@@ -208,15 +208,6 @@ def test_a_group_is_answered_on_request():
         one.sendto(b"to all", ("239.1.2.3", server.port))
         answer, peer = one.recvfrom(100)
         assert answer == b"TO ALL" and peer[0] == "127.0.0.1"
-
-
-@contextlib.contextmanager
-def broadcast_link():
-    ip("link", "add", "here", "type", "veth", "peer", "name", "there")
-    ip("address", "add", "192.0.2.1/24", "broadcast", "192.0.2.255", "dev", "here")
-    for name in ("there", "here"):
-        ip("link", "set", name, "up")
-    yield
 
 
 def test_broadcasts_are_not_answered():

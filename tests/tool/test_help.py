@@ -83,7 +83,7 @@ def test_bash_completes_commands_services_models_and_options():
     assert complete("doorbell", "serve", "up") == ["upper"]
     assert complete("doorbell", "serve", "echo", "-m", "pr") == ["prefork"]
     assert complete("doorbell", "serve", "echo", "--model", "co") == ["coroutines", "coro"]
-    assert complete("doorbell", "connect", "--no") == ["--no-half-close"]
+    assert complete("doorbell", "connect", "--no-") == ["--no-half-close", "--no-retry"]
     assert "localhost" in complete("doorbell", "connect", "localh")
     assert complete("doorbell", "help", "exit") == ["exit-codes"]
 
