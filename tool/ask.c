@@ -47,7 +47,7 @@ static ssize_t call(struct asking *a, const char *data, size_t size)
 static int explain(const struct asking *a, size_t size)
 {
     int error = errno;
-    if (error == EMSGSIZE)
+    if (error == EMSGSIZE && bell_done() == 0) // else it was the answer
         messages_complain_of(bell_peer(a->conn), size);
     else if (a->asked > 1)
         complain("%s (question %llu; %llu answered)", bell_error(), a->asked, a->answered);

@@ -1,13 +1,8 @@
 // doorbell connect: stdin to a socket, the socket to stdout. It calls, or with -l it is called.
 
-#include "ask.h"
-#include "converse.h"
-#include "exchange.h"
-#include "holder.h"
-#include "openly.h"
+#include "connect.h"
+
 #include "pages.h"
-#include "play.h"
-#include "terminal.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -16,28 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 // ---- The command line -------------------------------------------------------------------------
-
-struct settings {
-    struct common common; // first
-    struct talk talk;
-    const char *send;
-    bool listen, check, times;
-    int64_t wait, timeout;
-    const char *bind;
-    struct text_list sockopts;
-    const char *script_file, *script_text;
-    struct script script;
-    char *address, *bind_address, *sockopt_text, *sent_text; // made of these; freed at the end
-};
 
 #define FIELD(field) offsetof(struct settings, field)
 
 static const struct option_row options[] = {
     OPTION('l', "listen", NULL, OPTION_SET, FIELD(listen),
            "wait for one caller instead of calling"),
+    OPTION('u', "udp", NULL, OPTION_SET, FIELD(udp), "udp: in front of the address, as nc has it"),
     OPTION('s', "send", "TEXT", OPTION_TEXT, FIELD(send),
            "send TEXT, not stdin; it may have \\n \\r \\t \\0 \\\\ \\xHH"),
     OPTION('e', "expect", "TEXT", OPTION_TEXT, FIELD(talk.expect),
@@ -102,9 +84,35 @@ const struct page connect_page = {
         "end is told so (half-close), and reading goes on until it is done, too. When the\n"
         "other end is done first, stdin is still sent, unless it is a terminal. The exit\n"
         "code says whether everything arrived. The address is " DEFAULT_ADDRESS " if none\n"
-        "is given.",
+        "is given.\n"
+        "\n"
+        "To udp: and unixgram: each line of stdin is a datagram, with its newline (with\n"
+        "--whole all of stdin is one, and so is the TEXT of -s). It is a question, which\n"
+        "is repeated until it is answered: see below.",
     .options = options,
-    .notes = "At a terminal: Ctrl-D ends your data, Ctrl-C quits, Ctrl-] asks for a command:\n"
+    .notes = "Datagrams may be lost, and so may their answers. A question is asked again\n"
+             "after 1 s (--retry), then after 2 s, 4 s, ..., each up to a half longer by\n"
+             "chance, so that clients that lost their server together do not come back\n"
+             "together. After 5 times (--tries), 31 to 47 s, that is told and the exit code\n"
+             "is 5; -t TIME may be sooner. Nobody there (port unreachable) is told at once,\n"
+             "exit code 4. Any datagram of the server is the answer, an empty one, too; each\n"
+             "question but the first goes from another port of ours, unless -b chose it, so\n"
+             "that an answer that comes late or twice is not taken for one to the next\n"
+             "question. A server may see a question more than once. The longest datagram of\n"
+             "UDP has 65,507 bytes; what is longer is told and not sent.\n"
+             "\n"
+             "--no-retry is for what is no question and answer: each datagram is sent once,\n"
+             "and all that comes is shown, until nothing has come for 2 s (-i TIME) after\n"
+             "the end of stdin. --send-only does not wait at all, --recv-only has no end. A\n"
+             "multicast group, or everybody (--sockopt broadcast), is asked as by\n"
+             "--no-retry, and the answers of all are shown; -v says whose they are. -l talks\n"
+             "with whoever sends the first datagram, and with nobody else; it goes on after\n"
+             "stdin's end, until -i TIME, -e TEXT or Ctrl-C. -z asks with an empty datagram.\n"
+             "\n"
+             "unixpacket: loses nothing and has an end: lines (or --whole) go as messages\n"
+             "while others come.\n"
+             "\n"
+             "At a terminal: Ctrl-D ends your data, Ctrl-C quits, Ctrl-] asks for a command:\n"
              "status, hex, reset, quit. Nothing you type is otherwise special.\n"
              "\n"
              "Exit codes: 0 all arrived, 1 --expect failed, 2 usage, 3 no such name,\n"
@@ -114,6 +122,8 @@ const struct page connect_page = {
             {"connect localhost 7464", "as nc and telnet take it"},
             {"connect localhost:7464 -s 'hello\\n'", "say this, show the answer"},
             {"connect -z --wait 30s localhost:7464", "until it listens"},
+            {"connect udp:localhost:7464", "each line is a question"},
+            {"connect udp:localhost:514 --send-only < file", "a datagram a line, as they are"},
             {"connect -l '*:9000' > file", "there: doorbell connect HOST:9000 < file"},
             {"connect --do 'send \"hi\\n\"; expect \"HI\\n\"; reset'",
              "a peer that does as it is told"},
@@ -142,11 +152,6 @@ static char *join_host_and_port(const char *host, const char *port)
 {
     bool bare = strchr(host, ':') && host[0] != '[';
     return bare ? format("[%s]:%s", host, port) : format("%s:%s", host, port);
-}
-
-static bool is_scripted(const struct settings *settings)
-{
-    return settings->script_text || settings->script_file;
 }
 
 // The option, if one was given, that makes no sense with this kind of socket.
@@ -200,10 +205,10 @@ static bool take_address(struct settings *settings, int count, char **words)
         complain("one address or HOST PORT is wanted, not %d words", count);
         return false;
     }
-    if (count == 2)
-        settings->address = join_host_and_port(words[0], words[1]);
-    else
-        settings->address = format("%s", count ? words[0] : DEFAULT_ADDRESS);
+    char *address = count == 2 ? join_host_and_port(words[0], words[1])
+                               : format("%s", count ? words[0] : DEFAULT_ADDRESS);
+    settings->address = format("%s%s", settings->udp ? "udp:" : "", address);
+    free(address);
     return check_kind(settings);
 }
 
@@ -334,200 +339,7 @@ static void free_arguments(struct settings *settings)
     // The texts may be in the hands of a task that was left to itself.
 }
 
-// ---- Calling ----------------------------------------------------------------------------------
-
-// When both have ended there is nothing to linger for; when we end before them, because what was expected
-// has come, nobody wants to wait.
-#define LINGER_TIME (50 * BELL_MS)
-#define RETRY_PAUSE_MIN (10 * BELL_MS)
-#define RETRY_PAUSE_MAX (250 * BELL_MS)
-
-// Whether it may be otherwise a little later.
-static bool may_come(int error)
-{
-    switch (error) {
-    case ECONNREFUSED:
-    case ECONNRESET:
-    case ENOENT:
-    case ETIMEDOUT:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EAGAIN:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static struct bell_options how_to_call(const struct settings *settings)
-{
-    return (struct bell_options){
-        .size = sizeof(struct bell_options),
-        .timeout = settings->timeout ? settings->timeout : 10 * BELL_SECOND,
-        .bind = settings->bind_address,
-        .linger_time = LINGER_TIME,
-        .sockopts = settings->sockopt_text,
-        .flags = settings->common.flags,
-    };
-}
-
-// Calls until somebody answers, or the time of --wait is over.
-static bell_conn *call(const struct settings *settings)
-{
-    struct bell_options how = how_to_call(settings);
-    int64_t until = settings->wait ? bell_in(settings->wait) : 0;
-    int64_t pause = RETRY_PAUSE_MIN;
-    for (;;) {
-        bell_conn *conn = bell_connect(settings->address, &how);
-        int64_t left = until - bell_now();
-        if (conn || !may_come(errno) || left <= 0)
-            return conn;
-        int error = errno;
-        if (bell_sleep(pause < left ? pause : left) < 0)
-            return NULL;
-        pause = pause < RETRY_PAUSE_MAX ? 2 * pause : pause;
-        errno = error;
-    }
-}
-
-static void tell_connected(bell_conn *conn, const struct settings *settings, int64_t took)
-{
-    double ms = (double)took / (double)BELL_MS;
-    bool somebody_looks = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
-    bool is_told =
-        settings->check && socket_type(bell_fd(conn)) != SOCK_DGRAM; // else it proves nothing
-    if (is_told || settings->common.verbose > 0 ||
-        (somebody_looks && !settings->send && !settings->check))
-        note("connected to %s from %s in %.2f ms", bell_peer(conn), bell_local(conn), ms);
-    tell("connected", "s:s, s:s, s:f", "peer", bell_peer(conn), "local", bell_local(conn), "ms",
-         ms);
-}
-
-// As its kind of socket has it.
-static int talk_to(bell_conn *conn, const struct talk *talk, bool owned)
-{
-    int type = socket_type(bell_fd(conn));
-    bool asks = owned && !talk->no_retry && !talk->send_only && !talk->recv_only;
-    if (type == SOCK_STREAM)
-        return converse(conn, talk, owned);
-    return type == SOCK_DGRAM && asks ? ask(conn, talk) : exchange(conn, talk, owned);
-}
-
-static int call_and_converse(const struct settings *settings)
-{
-    int64_t began = bell_now();
-    bell_conn *conn = call(settings);
-    if (!conn) {
-        int code = (int)exit_code_of(errno);
-        complain("%s", bell_error());
-        return code;
-    }
-    tell_connected(conn, settings, bell_now() - began);
-    bool is_dgram = socket_type(bell_fd(conn)) == SOCK_DGRAM;
-    if (!settings->check)
-        return talk_to(conn, &settings->talk, true);
-    if (is_dgram)
-        return ask_whether_there(conn, &settings->talk);
-    (void)bell_close(conn);
-    return EXIT_DONE;
-}
-
-// ---- Being called -----------------------------------------------------------------------------
-
-struct reception {
-    const struct settings *settings;
-    bool taken;
-    int code;
-};
-
-// The first caller is the one; who else is in the queue is sent away.
-static int receive_caller(bell_conn *conn, void *arg)
-{
-    struct reception *reception = arg;
-    if (reception->taken)
-        return -1;
-    reception->taken = true;
-    bell_server_stop(bell_conn_server(conn));
-    if (reception->settings->common.verbose > 0 || isatty(STDERR_FILENO))
-        note("called by %s", bell_peer(conn));
-    tell("connected", "s:s, s:s", "peer", bell_peer(conn), "local", bell_local(conn));
-    reception->code = talk_to(conn, &reception->settings->talk, false);
-    return reception->code;
-}
-
-static void tell_listening(const struct bell_event *event, void *arg)
-{
-    (void)arg;
-    if (event->kind == BELL_EVENT_LISTENING) {
-        note("%s", event->text);
-        tell("listening", "s:s", "address", event->text + strlen("listening on "));
-    } else if (event->kind == BELL_EVENT_TROUBLE) {
-        complain("%s", event->text);
-    }
-}
-
-static int be_called(const struct settings *settings)
-{
-    struct reception reception = {.settings = settings};
-    struct bell_server_options how = {
-        .size = sizeof how,
-        .name = "connect",
-        .model = "coroutines",
-        .workers = 1,
-        .grace = BELL_NEVER,
-        .linger_time = LINGER_TIME,
-        .sockopts = settings->sockopt_text,
-        .flags = settings->common.flags,
-        .log = tell_listening,
-    };
-    bell_server *server = bell_server_open(receive_caller, &reception, &how);
-    if (!server) {
-        reception.code = (int)exit_code_of_listen(errno);
-        complain("%s", bell_error());
-    } else if (bell_server_listen(server, settings->address) < 0) {
-        reception.code = (int)exit_code_of_listen(errno);
-        complain_of_listening(settings->address, errno, true);
-    } else if (bell_server_run(server) < 0 && !reception.code) {
-        reception.code = (int)exit_code_of(errno);
-        complain("%s", bell_error());
-    }
-    bell_server_close(server);
-    return reception.code;
-}
-
-// ---- As it is written -------------------------------------------------------------------------
-
-static int play_script(const struct settings *settings)
-{
-    struct bell_options how = how_to_call(settings);
-    return play(&(struct play_settings){
-        .name = settings->script_file ? settings->script_file : "--do",
-        .script = &settings->script,
-        .address = settings->address,
-        .how = &how,
-        .listen = settings->listen,
-    });
-}
-
-static int run(struct settings *settings)
-{
-    if (is_scripted(settings))
-        return play_script(settings);
-    settings->talk.verbose = settings->common.verbose;
-    settings->talk.listens = settings->listen;
-    settings->talk.timeout = settings->timeout;
-    settings->talk.wait = settings->wait;
-    if (socket_type_of(settings->address) == SOCK_DGRAM) {
-        struct bell_options how = how_to_call(settings);
-        if (settings->listen)
-            return listen_openly(settings->address, &how, &settings->talk);
-        if (is_to_many(settings->address, how.sockopts))
-            return call_openly(settings->address, &how, &settings->talk);
-    } else if (!settings->check && !settings->send && !settings->talk.recv_only) {
-        settings->talk.terminal = terminal_begin();
-    }
-    return settings->listen ? be_called(settings) : call_and_converse(settings);
-}
+// ---- All of it ----------------------------------------------------------------------------------
 
 int connect_main(int argc, char **argv)
 {
@@ -535,7 +347,7 @@ int connect_main(int argc, char **argv)
     int parsed = take_arguments(&settings, argc, argv);
     int code = parsed == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
     if (parsed == 0)
-        code = run(&settings);
+        code = connect_run(&settings);
     free_arguments(&settings);
     return code;
 }

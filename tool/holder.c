@@ -89,7 +89,7 @@ static void name_holder(int pid, unsigned uid, char *text, size_t size)
     make_printable(text);
 }
 
-// ---- TCP --------------------------------------------------------------------------------------
+// ---- TCP and UDP --------------------------------------------------------------------------------------
 
 enum { TIME_WAIT = 6, LISTEN = 10 };
 
@@ -216,11 +216,16 @@ static void search_table(const char *path, const struct addrinfo *list, struct f
         (void)fclose(table);
 }
 
-// Host and port of an address as it was written, looked up; NULL when it is not of TCP.
+static bool is_udp(const char *address)
+{
+    return !strncmp(address, "udp", 3);
+}
+
+// Host and port of an address as it was written, looked up; NULL when it has none.
 static struct addrinfo *look_up(const char *address)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    static const char *const schemes[] = {"tcp:", "tcp4:", "tcp6:"};
+    static const char *const schemes[] = {"tcp:", "tcp4:", "tcp6:", "udp:", "udp4:", "udp6:"};
     char host[300];
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         if (!strncmp(address, schemes[i], strlen(schemes[i])))
@@ -240,21 +245,35 @@ static struct addrinfo *look_up(const char *address)
     return rc == 0 ? list : NULL;
 }
 
-static bool complain_of_tcp_holder(const char *address, bool reuses)
+static bool search(const char *address, struct findings *ret_findings)
 {
-    char holder[160];
-    struct findings findings = {.old = 0};
     struct addrinfo *list = look_up(address);
     if (!list)
         return false;
-    search_table("/proc/net/tcp", list, &findings);
-    search_table("/proc/net/tcp6", list, &findings);
+    *ret_findings = (struct findings){.old = 0};
+    search_table(is_udp(address) ? "/proc/net/udp" : "/proc/net/tcp", list, ret_findings);
+    search_table(is_udp(address) ? "/proc/net/udp6" : "/proc/net/tcp6", list, ret_findings);
     freeaddrinfo(list);
+    return true;
+}
+
+// What stands behind a holder who does not listen: of UDP nobody does.
+static const char *remark_of(const char *address, const struct findings *findings)
+{
+    return is_udp(address) || findings->listens.port ? "" : ", for a connection";
+}
+
+static bool complain_of_inet_holder(const char *address, bool reuses)
+{
+    char holder[160];
+    struct findings findings;
+    if (!search(address, &findings))
+        return false;
     const struct entry *entry = findings.listens.port ? &findings.listens : &findings.calls;
     if (entry->port) {
         name_holder(find_process(entry->inode), entry->uid, holder, sizeof holder);
         complain("cannot listen on %.200s: in use by %s%s", address, holder,
-                 findings.listens.port ? "" : ", for a connection");
+                 remark_of(address, &findings));
     } else if (findings.old && !reuses) {
         complain("cannot listen on %.200s: %d old connection%s in TIME_WAIT (%lu s left); "
                  "--no-reuseaddr was given",
@@ -269,8 +288,8 @@ static bool complain_of_tcp_holder(const char *address, bool reuses)
 // The path of the address, or of the abstract name from its NUL on. 0: this is no Unix socket's.
 static socklen_t parse_unix(const char *address, struct sockaddr_un *ret)
 {
-    bool has_scheme = !strncmp(address, "unix:", 5);
-    address += has_scheme ? 5 : 0;
+    bool has_scheme = !strncmp(address, "unix", 4) && strchr(address, ':');
+    address += has_scheme ? strcspn(address, ":") + 1 : 0;
     size_t size = strlen(address);
     bool is_unix = has_scheme || address[0] == '@' || strchr(address, '/');
     if (!is_unix || size >= sizeof ret->sun_path)
@@ -282,11 +301,12 @@ static socklen_t parse_unix(const char *address, struct sockaddr_un *ret)
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + (address[0] != '@'));
 }
 
-// The kernel remembers who called listen(2).
-static bool ask_for_holder(const struct sockaddr_un *address, socklen_t size, struct ucred *ret)
+// The kernel remembers who called listen(2); of datagrams nobody did.
+static bool ask_for_holder(const struct sockaddr_un *address, socklen_t size, int type,
+                           struct ucred *ret)
 {
     socklen_t room = sizeof *ret;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = type == SOCK_DGRAM ? -1 : socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool known = fd >= 0 && connect(fd, (const struct sockaddr *)address, size) == 0 &&
                  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &room) == 0;
     if (fd >= 0)
@@ -307,7 +327,7 @@ static bool complain_of_unix_holder(const char *address)
         complain("cannot listen on %.200s: there is a file that is no socket", address);
         return true;
     }
-    if (!ask_for_holder(&un, size, &credentials))
+    if (!ask_for_holder(&un, size, socket_type_of(address), &credentials))
         return false;
     name_holder(credentials.pid, credentials.uid, holder, sizeof holder);
     complain("cannot listen on %.200s: in use by %s", address, holder);
@@ -347,7 +367,7 @@ void complain_of_listening(const char *address, int error, bool reuses)
 {
     bool said = false;
     if (error == EADDRINUSE)
-        said = complain_of_unix_holder(address) || complain_of_tcp_holder(address, reuses);
+        said = complain_of_unix_holder(address) || complain_of_inet_holder(address, reuses);
     else if (error == EACCES)
         said = complain_of_low_port(address);
     if (!said)

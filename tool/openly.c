@@ -3,6 +3,7 @@
 #include "openly.h"
 
 #include "exchange.h"
+#include "holder.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ static bell_dgram *open_socket(const char *address, const struct bell_options *h
     if (dgram)
         return dgram;
     *ret_code = (int)exit_code_of_listen(errno);
-    complain("%s", bell_error());
+    complain_of_listening(address, errno, true);
     return NULL;
 }
 

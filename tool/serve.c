@@ -97,7 +97,7 @@ const struct page serve_page = {
                                    "serve exec [ADDRESS...] [OPTIONS] -- PROGRAM [ARG...]", NULL},
     .description =
         "Serves callers until Ctrl-C. The address is " DEFAULT_ADDRESS " if none is given.\n"
-        "Several can be mixed: doorbell serve echo 7464 '*:7465' /tmp/echo.sock",
+        "Several can be mixed: doorbell serve echo 7464 udp:7464 /tmp/echo.sock",
     .table_title = "Services",
     .table = "  echo              send back what arrives                      RFC 862\n"
              "  upper             the same, in capitals\n"
@@ -126,6 +126,22 @@ const struct page serve_page = {
              "1000 if not given, and what descriptors allow; -i holds for TCP only. Models:\n"
              "iterative, threads, pool, coroutines.\n"
              "\n"
+             "Over udp: and unixgram: each datagram is answered by one, whoever has sent it,\n"
+             "and nobody is a caller: exec is not to be had, chargen sends up to 512\n"
+             "characters, and -m fork has nothing to do. -v tells each, and the end how many\n"
+             "came and went, were not answered, or dropped by the kernel. unixpacket: has\n"
+             "callers, and each of their messages is answered by one; chargen sends one\n"
+             "after the other.\n"
+             "\n"
+             "Anybody can write somebody else's address on a datagram of UDP. So there is no\n"
+             "answer to a port below 1024 (it is a service, which might answer back), to\n"
+             "ourselves, to what went to a multicast group or to everybody\n"
+             "(--answer-groups), and to more than 100 a second of one address (--rate; IPv6:\n"
+             "of one /64). Where others than this machine can call, an answer is never\n"
+             "longer than its question: who wants the time of day sends as many bytes; and\n"
+             "chargen is refused. What is not answered is told, of each reason once a second\n"
+             "(-v: always).\n"
+             "\n"
              "What root has started goes on as nobody, or --user NAME, once it listens. Where\n"
              "others than this machine can call, exec by root wants --user or --stay-root.\n"
              "\n"
@@ -135,6 +151,7 @@ const struct page serve_page = {
     .examples =
         (const struct example[]){{"serve echo", NULL},
                                  {"serve upper '*:6789' -m fork -v", "a process for each caller"},
+                                 {"serve upper udp:7464 -v", "a line for each datagram"},
                                  {"serve quote 'Not today.' 1717 -1", "one caller, then exit"},
                                  {"serve exec 7465 -- wc -c", "a program for each caller"},
                                  {NULL, NULL}},

@@ -79,10 +79,7 @@ static int listen_on(const struct serving *serving, const char *address)
     if (bell_server_listen(is_dgram ? serving->dgrams : serving->streams, address) == 0)
         return EXIT_DONE;
     int error = errno;
-    if (is_dgram)
-        complain("%s", bell_error());
-    else
-        complain_of_listening(address, error, !(serving->options.flags & BELL_NO_REUSEADDR));
+    complain_of_listening(address, error, !(serving->options.flags & BELL_NO_REUSEADDR));
     return (int)exit_code_of_listen(error);
 }
 

@@ -319,7 +319,21 @@ def test_a_port_that_is_taken_is_8():
     with serve("echo", "udp:127.0.0.1:0") as server:
         done = run("serve", "echo", "udp:127.0.0.1:%d" % server.port)
         assert done.returncode == 8
-        assert ("udp:127.0.0.1:%d" % server.port).encode() in done.stderr
+        assert done.stderr.decode() == ("doorbell: cannot listen on udp:127.0.0.1:%d: in use by doorbell (pid %d)\n"
+                                        % (server.port, server.process.pid))
+
+
+def test_a_unix_socket_that_is_taken_is_8(tmp_path):
+    for scheme in ("unixgram:", "unixpacket:"):
+        address = scheme + str(tmp_path / scheme[:-1])
+        with serve("echo", address, *AS_ROOT) as server:
+            assert server.address == address
+            done = run("serve", "echo", address, *AS_ROOT)
+            assert done.returncode == 8 and address in done.stderr.decode() and b"in use" in done.stderr
+            assert scheme == "unixgram:" or b"(pid %d)" % server.process.pid in done.stderr
+    (tmp_path / "file").write_text("no socket")
+    done = run("serve", "echo", "unixgram:%s" % (tmp_path / "file"))
+    assert done.returncode == 8 and b"a file that is no socket" in done.stderr
 
 
 def test_A14_the_same_number_is_served_over_tcp_and_udp():

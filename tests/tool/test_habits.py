@@ -69,6 +69,12 @@ def test_connect_host_port(network):
         assert network.type("doorbell connect localhost http", b"x").stdout == b"X"
 
 
+def test_connect_u_host_port(network):
+    with network.serving("doorbell serve upper udp:80"):
+        assert network.type("doorbell connect -u localhost 80", b"x").stdout == b"X"
+        assert network.type("doorbell connect -u localhost:80", b"x").stdout == b"X"
+
+
 def test_a_file_from_here_to_there(network):
     network.write("file", b"all of it\n" * 1000)
     there = network.start("doorbell connect -l '*:9000' > f", stdin=subprocess.DEVNULL)
@@ -109,7 +115,7 @@ def test_an_echo_server_on_its_port(network):
 @pytest.mark.parametrize("line", EXAMPLES["connect"])
 def test_an_example_of_connect_works(line, network):
     network.write("file", b"hello\n")
-    with network.serving("doorbell serve upper localhost:7464"):
+    with network.serving("doorbell serve upper localhost:7464 udp:7464 udp:514"):
         if " -l " in line:
             called = network.start("doorbell " + line, stdin=subprocess.DEVNULL)
             address = re.search(r"-l '?(\S+?)'? ", line + " ").group(1).replace("*", "localhost")
@@ -117,8 +123,10 @@ def test_an_example_of_connect_works(line, network):
             assert called.wait(PATIENCE) == 0
             called.stderr.close()
         else:
-            done = network.type("doorbell " + line)
-            assert (done.returncode, done.stdout[:0]) == (0, b""), done.stderr
+            done = network.type("doorbell " + line, b"hello\n")
+            assert done.returncode == 0, done.stderr
+            is_shown = not any(word in line for word in ("--do", "-z", "--send-only"))
+            assert done.stdout == (b"HELLO\n" if is_shown else b"")
 
 
 @pytest.mark.parametrize("line", EXAMPLES["serve"])
