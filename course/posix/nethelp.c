@@ -56,22 +56,24 @@ static const char *connect_to(int fd, const struct addrinfo *at)
     return "connect()";
 }
 
-// Makes a socket for one address of host after the other, until an attempt succeeds.
-static int try_addresses(const char *host, int port,
-                         const char *(*attempt)(int fd, const struct addrinfo *at))
+struct addrinfo *find_addresses(const char *host, int port, int type)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *all = NULL;
+    struct addrinfo hints = {.ai_socktype = type, .ai_flags = AI_NUMERICSERV}, *all = NULL;
     char service[16];
     snprintf(service, sizeof service, "%d", port);
     int rc = port < 0 || port > 65535 ? EAI_SERVICE : getaddrinfo(host, service, &hints, &all);
-    if (rc != 0) {
-        const char *reason = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
-        snprintf(net_error, sizeof net_error, "getaddrinfo() failed: %s (%s:%d)", reason, host,
-                 port);
-        return -2;
-    }
+    if (rc == 0)
+        return all;
+    const char *reason = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
+    snprintf(net_error, sizeof net_error, "getaddrinfo() failed: %s (%s:%d)", reason, host, port);
+    return NULL;
+}
 
+int try_addresses(const char *host, int port, int type, attempt_function *attempt)
+{
+    struct addrinfo *all = find_addresses(host, port, type);
+    if (!all)
+        return -2;
     int fd = -1, error = 0;
     for (const struct addrinfo *at = all; at && fd < 0; at = at->ai_next) {
         const char *failed = "socket()";
@@ -101,13 +103,13 @@ static int try_addresses(const char *host, int port,
 int listen_on(const char *host, int port)
 {
     answers_everyone = host != NULL;
-    int fd = try_addresses(host ? host : "::", port, listen_at);
+    int fd = try_addresses(host ? host : "::", port, SOCK_STREAM, listen_at);
     if (fd == -1 && !host && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) // no IPv6 here
-        fd = try_addresses("0.0.0.0", port, listen_at);
+        fd = try_addresses("0.0.0.0", port, SOCK_STREAM, listen_at);
     return fd;
 }
 
 int open_clientfd(const char *host, int port)
 {
-    return try_addresses(host, port, connect_to);
+    return try_addresses(host, port, SOCK_STREAM, connect_to);
 }

@@ -57,6 +57,15 @@ static inline int call_socket(const char *hostname, unsigned short portnum)
     return open_clientfd(hostname, portnum);
 }
 
+// What is below both: the addresses of a name, for sockets of a type, to be freed; NULL if it has
+// none. And a socket for one after the other, until an attempt returns NULL, and not the call that
+// failed.
+struct addrinfo;
+typedef const char *attempt_function(int fd, const struct addrinfo *at);
+
+struct addrinfo *find_addresses(const char *host, int port, int type);
+int try_addresses(const char *host, int port, int type, attempt_function *attempt);
+
 // ---- Stopping -----------------------------------------------------------------------------------
 
 // In a server, SIGTERM and SIGINT set `stopping` and close `doorbell`, the listening socket, in

@@ -31,6 +31,13 @@ static inline int can_go_on(void)
     }
 }
 
+// Whether one at this address is answered: see listen_on().
+static inline int is_welcome(const char *address)
+{
+    return answers_everyone || strncmp(address, "127.", 4) == 0 ||
+           strncmp(address, "[::1]:", 6) == 0;
+}
+
 // The next caller. Callers that fail are passed over, so that -1 is the end of the doorbell:
 // closed by a signal if `stopping` is set, broken if not.
 static inline int get_connection(int s)
@@ -46,8 +53,7 @@ static inline int get_connection(int s)
             return -1;
 
         address_text((SA *)&address, size, caller);
-        int local = strncmp(caller, "127.", 4) == 0 || strncmp(caller, "[::1]:", 6) == 0;
-        if (!local && !answers_everyone)
+        if (!is_welcome(caller))
             fprintf(stderr, "turned away: %s, as no HOST was given (`::` lets all in)\n", caller);
         else if (fcntl(t, F_SETFD, FD_CLOEXEC) < 0 || limit_silence(t) < 0)
             fprintf(stderr, "lost a caller: %s (%s)\n", strerror(errno), caller);

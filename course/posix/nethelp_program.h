@@ -50,14 +50,15 @@ static inline void on_stop_signal(int number)
     errno = saved;
 }
 
-// A server's beginning, with the arguments [PORT [HOST]]: listens, minds the stop signals,
-// prints "listening on PORT" (the true one if PORT was 0). Returns the listening socket.
-static inline int open_doorbell(int argc, char **argv, int default_port)
+// A server's beginning, with the arguments [PORT [HOST]]: opens its socket, minds the stop signals,
+// prints "listening on PORT" (the true one if PORT was 0). Returns the socket.
+static inline int open_door(int argc, char **argv, int default_port,
+                            int (*open_socket)(const char *host, int port))
 {
     if (argc > 3)
         usage(argv[0], "[PORT [HOST]]");
     fill_standard_streams();
-    int s = listen_on(argc > 2 ? argv[2] : NULL, argc > 1 ? port_or_exit(argv[1]) : default_port);
+    int s = open_socket(argc > 2 ? argv[2] : NULL, argc > 1 ? port_or_exit(argv[1]) : default_port);
     if (s < 0)
         DieWithUserMessage(argv[0], net_error);
 
@@ -80,6 +81,11 @@ static inline int open_doorbell(int argc, char **argv, int default_port)
         printf("listening on %s\n", strrchr(text, ':') + 1) < 0)
         DieWithSystemMessage("standard output");
     return s;
+}
+
+static inline int open_doorbell(int argc, char **argv, int default_port)
+{
+    return open_door(argc, argv, default_port, listen_on);
 }
 
 static inline int call_or_exit(const char *program, const char *host, int port)

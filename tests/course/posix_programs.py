@@ -14,6 +14,9 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "course" / "posix"
 FLAGS = ["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
 PATIENCE = 30  # seconds until something that must happen is given up; nothing waits for it to pass
+PROGRAMS = ["upper_server", "echo_server", "message_server", "phone_server_iterative", "phone_server_fork",
+            "phone_server_threads", "phone_server_pool", "upper_client", "echo_client", "message_client",
+            "phone_caller", "echo_word", "upper_udp_server", "upper_udp_client"]
 HOOK = "    (void)t; // do your thing with the socket here\n"
 
 
