@@ -17,6 +17,7 @@
 #pragma once
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -107,6 +108,11 @@ struct kernel_ops {
     // All signals are blocked in it, so that they reach the application's threads; but not faults
     // nor SIGPROF.
     int (*thread_start)(void (*run)(void *arg), void *arg, size_t stack_size);
+    // Waits until `cond` is signalled, with the lock held before and after; may return early. 0, or
+    // -ETIMEDOUT at the deadline (as below). A thread that waits for another one does it here only:
+    // in a simulated kernel both are the same.
+    int (*cond_wait)(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline);
+    void (*cond_signal)(pthread_cond_t *cond);
     int (*sigaction)(int number, const struct sigaction *action, struct sigaction *ret_old);
     int (*sigprocmask)(int how, const sigset_t *set, sigset_t *ret_old); // of the calling thread
 

@@ -95,6 +95,8 @@ const struct kernel_ops kernel_real = {
     .exit_child = real_exit_child,
     .processors = real_processors,
     .thread_start = real_thread_start,
+    .cond_wait = real_cond_wait,
+    .cond_signal = real_cond_signal,
     .sigaction = real_sigaction,
     .sigprocmask = real_sigprocmask,
 

@@ -62,6 +62,8 @@ int real_getpid(void);
 int real_getppid(void);
 void real_exit_child(int status);
 int real_thread_start(void (*run)(void *arg), void *arg, size_t stack_size);
+int real_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline);
+void real_cond_signal(pthread_cond_t *cond);
 int real_sigaction(int number, const struct sigaction *action, struct sigaction *ret_old);
 int real_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old);
 // The child behind pidfd, if it has ended; 0 while it runs. It is not reaped by this.

@@ -180,6 +180,19 @@ destroy_attributes:
     return -error;
 }
 
+int real_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline)
+{
+    if (deadline == INT64_MAX)
+        return -pthread_cond_wait(cond, lock);
+    struct timespec until = {.tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000};
+    return -pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &until);
+}
+
+void real_cond_signal(pthread_cond_t *cond)
+{
+    (void)pthread_cond_signal(cond);
+}
+
 int real_sigaction(int number, const struct sigaction *action, struct sigaction *ret_old)
 {
     int n = sigaction(number, action, ret_old);

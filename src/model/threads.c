@@ -49,7 +49,7 @@ static void worker_ended(struct worker_threads *threads, int problem)
     threads->running--;
     if (!threads->problem)
         threads->problem = problem;
-    (void)pthread_cond_signal(&threads->changed);
+    kernel->cond_signal(&threads->changed);
     (void)pthread_mutex_unlock(&threads->lock);
 }
 
@@ -87,7 +87,7 @@ int model_run_threads(struct crew *crew)
 
     (void)pthread_mutex_lock(&threads.lock);
     while (threads.running)
-        (void)pthread_cond_wait(&threads.changed, &threads.lock);
+        (void)kernel->cond_wait(&threads.changed, &threads.lock, INT64_MAX);
     (void)pthread_mutex_unlock(&threads.lock);
     return rc < 0 ? rc : threads.problem;
 }

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <time.h>
 
 #include "kernel/kernel.h"
 #include "wait/failure.h"
@@ -70,11 +69,10 @@ static void remove_job(struct pool *pool, struct job *job)
 static struct job *next_job(struct pool *pool)
 {
     int64_t until = kernel->now() + IDLE_TIME;
-    struct timespec deadline = {until / BELL_SECOND, until % BELL_SECOND};
     int rc = 0;
     while (rc == 0 && list_is_empty(&pool->queue) && !pool->leaving) {
         pool->idle++;
-        rc = pthread_cond_clockwait(&pool->more, &pool->lock, CLOCK_MONOTONIC, &deadline);
+        rc = kernel->cond_wait(&pool->more, &pool->lock, until);
         pool->idle--;
     }
     if (list_is_empty(&pool->queue)) {
@@ -141,7 +139,7 @@ static int queue_job(struct pool *pool, struct job *job)
         pool->threads++;
     if (pool->threads > 0) {
         add_job(pool, job);
-        (void)pthread_cond_signal(&pool->more);
+        kernel->cond_signal(&pool->more);
     } else {
         rc = -EAGAIN;
     }
@@ -198,7 +196,7 @@ bool helpers_end_idle(void)
         any |= pool->threads > 0;
         pool->leaving = pool->idle;
         for (int k = 0; k < pool->idle; k++)
-            (void)pthread_cond_signal(&pool->more);
+            kernel->cond_signal(&pool->more);
         (void)pthread_mutex_unlock(&pool->lock);
     }
     return any;

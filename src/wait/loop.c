@@ -191,6 +191,13 @@ struct loop *loop_here(void)
     return current_loop;
 }
 
+struct loop *loop_exchange(struct loop *loop)
+{
+    struct loop *before = current_loop;
+    current_loop = loop;
+    return before;
+}
+
 int loop_open(struct loop *loop, const struct backend_ops *backend)
 {
     memset(loop, 0, sizeof *loop);

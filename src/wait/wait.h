@@ -128,6 +128,10 @@ void loop_abandon(struct loop *loop);
 // The loop of this thread, or NULL.
 struct loop *loop_here(void);
 
+// Makes `loop` (or none: NULL) the loop of this thread, and returns the one that was. For who runs
+// several threads of control on one thread, as the simulator does.
+struct loop *loop_exchange(struct loop *loop);
+
 // Has post->run called on the loop, soon, in the order of the calls. Any thread may call it; post
 // must live until then, and the loop must be there.
 void loop_post(struct loop *loop, struct post *post);
