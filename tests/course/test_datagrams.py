@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from lossy import Relay
+from networks import own_network
 from posix_programs import PATIENCE, Server, refuses, run
 
 ANSWER = b"FROM SERVER: HELLO, DOOR\n"
@@ -113,9 +114,10 @@ def test_server_does_not_answer_other_servers(program):
 
 # A14, A17
 def test_server_shares_its_number_with_tcp_and_may_have_one_address(program):
-    with Server(program("upper_server")) as tcp, Server(program("upper_udp_server"), port=str(tcp.port)) as udp:
-        assert tcp.port == udp.port
-        assert run(program("upper_udp_client"), "127.0.0.1", udp.port, text=LINE).stdout == ANSWER
+    with own_network(), Server(program("upper_server")) as tcp:  # where nobody else has taken the number
+        with Server(program("upper_udp_server"), port=str(tcp.port)) as udp:
+            assert tcp.port == udp.port
+            assert run(program("upper_udp_client"), "127.0.0.1", udp.port, text=LINE).stdout == ANSWER
     with Server(program("upper_udp_server"), host="127.0.0.2") as server:
         assert run(program("upper_udp_client"), "127.0.0.2", server.port, text=LINE).stdout == ANSWER
         done = run(program("upper_udp_client"), "127.0.0.1", server.port, text=LINE)
