@@ -97,6 +97,23 @@ static void a_hang_up_ends_the_wait(void)
     close(ends[0]);
 }
 
+static int close_reader(void *arg)
+{
+    (void)arg;
+    return close(ends[0]);
+}
+
+// The pipe stays full: nothing but the error tells of it.
+static void a_hang_up_ends_the_wait_for_room(void)
+{
+    make_pipe();
+    fill_pipe();
+    bell_group *group = meanwhile(close_reader, NULL);
+    assert_int_equal(bell_wait_fd(ends[1], POLLOUT, SOON), POLLERR);
+    bell_group_close(group);
+    close(ends[1]);
+}
+
 static void either_side_ends_a_wait_for_both(void)
 {
     static const char zeros[4096];
@@ -233,6 +250,7 @@ int main(void)
         ON_EACH(a_byte_ends_the_wait),
         ON_EACH(room_ends_the_wait),
         ON_EACH(a_hang_up_ends_the_wait),
+        ON_EACH(a_hang_up_ends_the_wait_for_room),
         ON_EACH(either_side_ends_a_wait_for_both),
         ON_EACH(a_wait_ends_at_its_deadline),
         ON_EACH(several_may_wait_for_one),

@@ -122,6 +122,10 @@ static void a_cancelled_endpoint_ends_the_call(void **state)
     (void)state;
     run(2, (void (*const[])(void *)){receive_for_ever, cancel_endpoint});
     assert_int_equal(results[0], -ECANCELED);
+    // And the next one, though there is a byte for it.
+    assert_int_equal(kernel->send(right.fd, "x", 1, 0), 1);
+    run(1, (void (*const[])(void *)){receive_for_ever});
+    assert_int_equal(results[0], -ECANCELED);
 }
 
 static void close_left(void *arg)
@@ -234,6 +238,63 @@ static void bytes_that_came_early_come_first(void **state)
     assert_int_equal(wait_recv(&left, bytes, 16, INT64_MAX), 3);
     assert_memory_equal(bytes, "rly", 3);
     assert_int_equal(wait_recv(&left, bytes, 16, INT64_MAX), 4);
+}
+
+// ---- Which descriptors are looked at ------------------------------------------------------------
+
+static struct kernel_ops counting_kernel;
+static nfds_t looked_at;
+
+static int count_descriptors(struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+    looked_at = count;
+    return kernel_real.ppoll(fds, count, deadline);
+}
+
+static void receive_until(struct endpoint *endpoint, int64_t ms)
+{
+    char byte;
+    assert_int_equal(wait_recv(endpoint, &byte, 1, kernel->now() + ms * 1000000), -ETIMEDOUT);
+}
+
+static void receive_at_left(void *arg)
+{
+    (void)arg;
+    receive_until(&left, 2);
+}
+
+static struct endpoint third;
+
+static void receive_at_third(void *arg)
+{
+    (void)arg;
+    receive_until(&third, 4);
+}
+
+static void receive_at_right(void *arg)
+{
+    (void)arg;
+    receive_until(&right, 6);
+}
+
+// Whichever of them ends first, and wherever the others are moved to.
+static void nobody_is_looked_at_who_does_not_wait(void **state)
+{
+    (void)state;
+    if (backend != &backend_block)
+        return; // epoll has no list
+    int fds[2];
+    assert_int_equal(kernel->socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
+    wait_open(&third, fds[0]);
+    counting_kernel = kernel_real;
+    counting_kernel.ppoll = count_descriptors;
+    kernel = &counting_kernel;
+    run(3, (void (*const[])(void *)){receive_at_left, receive_at_right, receive_at_third});
+    task_yield(&loop.root);
+    assert_int_equal(looked_at, 1);
+    kernel = &kernel_real;
+    wait_close(&third);
+    assert_int_equal(kernel->close(fds[1]), 0);
 }
 
 // ---- Posts ------------------------------------------------------------------------------------
@@ -378,6 +439,7 @@ int main(void)
         ON_EACH(a_flood_does_not_outrun_a_deadline),
         ON_EACH(a_cancelled_task_ends_its_call_and_every_later_one),
         ON_EACH(bytes_that_came_early_come_first),
+        ON_EACH(nobody_is_looked_at_who_does_not_wait),
         ON_EACH(other_threads_can_post),
         ON_EACH(a_lingering_connection_ends_with_its_peer),
         ON_EACH(lingering_ends_at_its_time_and_at_its_bytes),
