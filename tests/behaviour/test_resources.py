@@ -211,6 +211,17 @@ def test_a_worker_that_cannot_be_replaced_now_is_replaced_later(cell, tmp_path):
         assert server.stop() == 0
 
 
+@in_cells(["pool"], ["epoll", "block"])
+def test_threads_that_cannot_be_made_are_done_without(cell, tmp_path):
+    threads = Refusal("thread_start", tmp_path)
+    threads.begin("EAGAIN")
+    with start(cell, "echo", workers=3, refusing=threads) as server:
+        still_serves(server)
+        assert threads.end() == 1  # it asks no more
+        assert server.stop() == 1
+        server.wait_for("error EAGAIN: serve with model pool: Resource temporarily unavailable")
+
+
 @in_cells(["fork"], ["epoll", "block"])
 def test_a_process_that_cannot_be_watched_now_is_reaped_later(cell, tmp_path):
     watching = Refusal("pidfd_open", tmp_path)

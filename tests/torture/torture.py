@@ -7,8 +7,9 @@
     tests/torture/torture.py POINT               one: what a failure prints
 
 A point is SCENARIO:MODEL:BACKEND:CALL:WHICH:ERROR:once|ever. A server is started with it, callers come, and then the
-failure is lifted. Afterwards a fresh caller must be served, unless the server has ended and said why; it must stop in
-time; and no process, socket file or line of a sanitizer may be left.
+failure is lifted. Afterwards a fresh caller must be served, unless the server has ended and said why; it must have no
+more descriptors, threads and children than where nothing failed; it must stop in time; and no process, socket file or
+line of a sanitizer may be left.
 """
 
 import argparse
@@ -20,9 +21,11 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import struct
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -39,6 +42,8 @@ ERRORS = {
     "connect": ["ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL", "ETIMEDOUT"], "getsockname": ["ENOBUFS"],
     "getpeername": ["ENOBUFS", "ENOTCONN"], "recv": ["ECONNRESET", "ENOMEM", "ETIMEDOUT", "EINTR"],
     "send": ["ECONNRESET", "EPIPE", "ENOMEM", "ENOBUFS", "EINTR"], "sendmsg": ["ECONNRESET", "EPIPE", "ENOMEM"],
+    "recvfrom": ["ECONNREFUSED", "ENOMEM", "EINTR"], "recvmsg": ["EHOSTUNREACH", "ENOMEM", "EINTR"],
+    "sendto": ["ECONNREFUSED", "ENOBUFS", "EPERM", "EINTR"],
     "sendfile": ["EIO", "ENOMEM"], "shutdown": ["ENOTCONN", "ENOBUFS"], "setsockopt": ["ENOMEM", "ENOPROTOOPT"],
     "getsockopt": ["ENOBUFS"], "dup": ["EMFILE"], "set_flags": ["EBADF"], "lock_file": ["EACCES", "EMFILE"],
     "ppoll": ["EINTR", "ENOMEM"], "epoll_create": WANT[:3], "epoll_ctl": ["ENOMEM", "ENOSPC"], "epoll_wait": ["EINTR"],
@@ -48,6 +53,8 @@ ERRORS = {
 }
 # What the system may say again and again, but not for ever.
 PASSING = {"EINTR", "ECONNABORTED", "EPROTO"}
+# The fate of an earlier datagram is told once.
+PASSING_OF = {("recvfrom", "ECONNREFUSED"), ("recvmsg", "EHOSTUNREACH")}
 TOLERANCE = 0.3
 HEADER = struct.Struct("<8I64I")
 
@@ -120,8 +127,8 @@ class Impatience(socket.timeout):
 class Caller(socket.socket):
     """One whose time-outs are no failure when `tolerant`."""
 
-    def __init__(self, family, tolerant):
-        super().__init__(family)
+    def __init__(self, family, tolerant, kind=socket.SOCK_STREAM):
+        super().__init__(family, kind)
         self.tolerant = tolerant
         self.settimeout(TOLERANCE if tolerant else PATIENCE)
 
@@ -195,35 +202,165 @@ def in_haste(call):
             raise
 
 
-# Name: the handler of tests/behaviour, what the callers do, what a fresh caller says and hears.
+def half_closed(call):
+    """Speaks after the other end has finished."""
+    try:
+        with call() as caller:
+            heard = caller.recv(6)
+            caller.sendall(b"after your end\n")
+            while heard:
+                heard = caller.recv(65536)
+    except OSError as error:
+        if not is_broken(error):
+            raise
+
+
+def unread(call):
+    """Says more than is read, and hears an answer that does not fit into the kernel's buffers."""
+    talk(call, b"x" * 2000, half=False)
+
+
+def hear_some(call):
+    """A line of an answer that has no end."""
+    try:
+        with call() as caller:
+            return caller.recv(74)
+    except OSError as error:
+        if is_broken(error):
+            return None
+        raise
+
+
+def say_and_leave(call):
+    for _ in range(3):
+        hear_some(call)
+
+
+def ask_datagrams(call):
+    """Returns the answer of the third question; datagrams may be lost."""
+    answer = None
+    with call() as caller:
+        for number in range(3):
+            try:
+                caller.sendall(b"question %d" % number)
+                answer = caller.recv(100)
+            except (Impatience, ConnectionRefusedError):
+                pass
+    return answer
+
+
+def chatting(call):
+    """Two who hear each other, and one who leaves at once."""
+    try:
+        with call() as one, call() as other:
+            call().close()
+            one.sendall(b"/nick one\nhello\n")
+            other.sendall(b"/join elsewhere\nhello?\n")
+            one.shutdown(socket.SHUT_WR)
+            other.shutdown(socket.SHUT_WR)
+            for caller in (one, other):
+                while caller.recv(65536):
+                    pass
+    except OSError as error:
+        if not is_broken(error):
+            raise
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        try:
+            while data := self.request.recv(65536):
+                self.request.sendall(data)
+        except OSError:
+            pass
+
+
+class Origin(socketserver.ThreadingTCPServer):
+    """Whom `forward` calls: on IPv4 only, so that the attempt at IPv6 loses."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Echo)
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class Scenario:
+    """What is started, what its callers do, and what a fresh one says and hears (None: anything)."""
+
+    def __init__(self, behave, said=b"fresh\n", heard=b"fresh\n", models=MODELS, **what):
+        self.behave, self.said, self.heard, self.models = behave, said, heard, models
+        self.handler, self.service = what.get("handler"), what.get("service")
+        self.program, self.words = what.get("program"), what.get("words", [])
+        self.unix, self.udp = what.get("unix", False), what.get("udp")
+        self.ask = what.get("ask") or (lambda call: talk(call, said))
+
+    def address(self, folder):
+        return self.udp or (os.path.join(folder, "x.sock") if self.unix else "127.0.0.1:0")
+
+    def command(self, folder, origin):
+        if self.handler:
+            return [os.path.join(BUILD, "tests", "handlers"), self.handler, self.address(folder), "workers=2", "grace=500",
+                    "linger=200"]
+        if self.service:
+            root = ["--stay-root"] if os.getuid() == 0 else []
+            return [os.path.join(BUILD, "tests", "tortured_doorbell"), "serve", self.service, self.address(folder), "-w", "2",
+                    "--grace", "500ms", *root, *self.words]
+        target = ["localhost:%d" % origin.server_address[1]] if origin else []
+        return [os.path.join(BUILD, "tests", self.program), self.address(folder), *target]
+
+
+WITHOUT_PROCESSES = ["iterative", "threads", "pool", "coroutines"]
+WITHOUT_CALLERS = [model for model in MODELS if model != "fork"]
 SCENARIOS = {
-    "echo": ("echo", several, b"fresh\n", b"fresh\n"),
-    "lines": ("lines", several, b"fresh\n", None),
-    "large": ("echo", large, b"fresh\n", b"fresh\n"),
-    "together": ("echo", at_once, b"fresh\n", b"fresh\n"),
-    "resets": ("echo", in_haste, b"fresh\n", b"fresh\n"),
-    "tasks": ("two_tasks", several, b"fresh\n", None),
-    "block": ("block", several, b"fresh\n", None),
-    "relay": ("relay", several, b"fresh\n", None),
+    "echo": Scenario(several, handler="echo"),
+    "lines": Scenario(several, heard=None, handler="lines", unix=True),
+    "large": Scenario(large, handler="echo"),
+    "together": Scenario(at_once, handler="echo"),
+    "resets": Scenario(in_haste, handler="echo"),
+    "tasks": Scenario(several, heard=None, handler="two_tasks"),
+    "block": Scenario(several, heard=None, handler="block"),
+    "relay": Scenario(several, heard=None, handler="relay"),
+    "half-close": Scenario(half_closed, heard=b"before", handler="half_close"),
+    "drain": Scenario(unread, heard=None, handler="answer_first_byte"),
+    "race": Scenario(several, program="tortured_forward", models=WITHOUT_PROCESSES),
+    "chat": Scenario(chatting, heard=None, program="tortured_chat", models=WITHOUT_PROCESSES),
+    "discard": Scenario(large, heard=b"", service="discard"),
+    "chargen": Scenario(say_and_leave, heard=None, service="chargen", ask=hear_some),
+    "daytime": Scenario(several, heard=None, service="daytime"),
+    "time": Scenario(several, heard=None, service="time"),
+    "quote": Scenario(several, heard=b"Not today.\r\n", service="quote", words=["Not today."]),
+    "message": Scenario(several, heard=b"I got your message", service="message"),
+    "exec": Scenario(several, service="exec", words=["--", "cat"], models=WITHOUT_PROCESSES),
+    "datagrams": Scenario(ask_datagrams, heard=b"question 2", handler="dgram_echo", udp="udp:127.0.0.1:0",
+                          ask=ask_datagrams, models=WITHOUT_CALLERS),
+    "wildcard": Scenario(ask_datagrams, heard=b"question 2", handler="dgram_echo", udp="udp:*:0",
+                         ask=ask_datagrams, models=WITHOUT_CALLERS),
 }
 
 
-def start(scenario, model, backend, folder, unix):
-    handler = SCENARIOS[scenario][0]
-    address = os.path.join(folder, "x.sock") if unix else "127.0.0.1:0"
+def start(scenario, model, backend, folder, origin):
     os.environ["TORTURE"] = os.path.join(folder, "page")
     try:
-        return Server([os.path.join(BUILD, "tests", "handlers"), handler, address, "workers=2", "grace=500", "linger=200"],
-                      model=model, backend=backend)
+        return Server(scenario.command(folder, origin), model=model, backend=backend)
     finally:
         os.environ.pop("TORTURE")
 
 
-def caller_of(server, folder, unix, tolerant):
+def caller_of(server, folder, scenario, tolerant):
     def call():
-        caller = Caller(socket.AF_UNIX if unix else socket.AF_INET, tolerant)
+        if scenario.udp:
+            caller = Caller(socket.AF_INET, True, socket.SOCK_DGRAM)
+        else:
+            caller = Caller(socket.AF_UNIX if scenario.unix else socket.AF_INET, tolerant)
+        if scenario.behave is unread:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         try:
-            caller.connect(os.path.join(folder, "x.sock") if unix else ("127.0.0.1", server.port))
+            caller.connect(scenario.address(folder) if scenario.unix else ("127.0.0.1", server.port))
         except OSError:
             caller.close()
             raise
@@ -240,40 +377,87 @@ def has_ended(server):
     return server.process.poll() is not None
 
 
+# Done, failed, and what the command says of addresses, time and broken conversations.
+EXIT_CODES = {0, 1, 2, 4, 5, 6, 8}
+
+
 def check_end(server, folder, code):
     """What holds however it ended."""
     lines = [line for line in server.lines if line]
     require(code >= 0, "it was killed by signal %d: %s" % (-code, lines[-3:]))
     for line in lines:
         require(not re.search(r"ERROR: |runtime error|WARNING: ThreadSanitizer|BUG|Assertion", line), line)
-    require(code in (0, 1), "exit code %d: %s" % (code, lines[-3:]))
-    if code == 1:
-        require(any(line.startswith("error ") for line in lines), "it failed without a word: %s" % lines[-3:])
+    require(code in EXIT_CODES, "exit code %d: %s" % (code, lines[-3:]))
+    if code:
+        require(any(re.match(r"(error |doorbell: |forward: |chat: )", line) for line in lines),
+                "it failed without a word: %s" % lines[-3:])
     require(os.listdir(folder) == ["page"], "files are left: %s" % os.listdir(folder))
+
+
+def possessions(pid):
+    """How many descriptors, threads and children it has, or None when it has gone."""
+    try:
+        return (len(os.listdir("/proc/%d/fd" % pid)), len(os.listdir("/proc/%d/task" % pid)), len(children_of(pid)))
+    except FileNotFoundError:
+        return None
+
+
+# What a server has in the end where nothing failed, by scenario, model and backend.
+usual = {}
+SETTLED = 0.3
+
+
+def settle(server):
+    """What it has once nothing has changed for a while."""
+    until = time.monotonic() + PATIENCE
+    last, since = possessions(server.process.pid), time.monotonic()
+    while time.monotonic() - since < SETTLED and time.monotonic() < until:
+        time.sleep(0.02)
+        now = possessions(server.process.pid)
+        if now != last:
+            last, since = now, time.monotonic()
+    return last
+
+
+def check_possessions(server, key):
+    until = time.monotonic() + PATIENCE
+    while True:
+        now = possessions(server.process.pid)
+        if now is None or all(has <= may for has, may in zip(now, usual[key])):
+            return
+        require(time.monotonic() < until, "it has %d descriptors, %d threads, %d children; else it is " % now +
+                "%d, %d, %d" % usual[key])
+        time.sleep(0.02)
 
 
 def torture(point):
     """Runs one point, or without a call to fail. Returns how often each call was made, and how often one failed."""
+    key = (point.scenario, point.model, point.backend)
+    if point.call and key not in usual:
+        torture(Point(*key, None, 0, None, False))
     folder = tempfile.mkdtemp(prefix="torture-")
-    unix = point.scenario == "lines"
     page = Page(os.path.join(folder, "page"))
-    handler, behave, said, heard = SCENARIOS[point.scenario]
-    server = None
+    scenario = SCENARIOS[point.scenario]
+    server, origin = None, Origin() if scenario.program == "tortured_forward" else None
     try:
         # The names are there once the program is; nothing fails before it has begun.
-        server = start(point.scenario, point.model, point.backend, folder, unix)
+        server = start(scenario, point.model, point.backend, folder, origin)
         until = time.monotonic() + PATIENCE
         while "map" not in page.names() and not has_ended(server):  # the last one
             require(time.monotonic() < until, "it did not begin")
         page.begin(point if point.call else None)
         wait_until_it_listens(server)
         if not has_ended(server):
-            behave(caller_of(server, folder, unix, point.ever))
+            scenario.behave(caller_of(server, folder, scenario, point.ever))
         counts, struck = page.counts(), page.struck()
         page.end()
         if not has_ended(server):
-            check_fresh_caller(server, caller_of(server, folder, unix, False), said, heard)
+            check_fresh_caller(server, scenario, caller_of(server, folder, scenario, False))
         pid = server.process.pid
+        if not point.call:
+            usual[key] = settle(server)
+        else:
+            check_possessions(server, key)
         code = server.stop()
         require(not [child for child in children_of(pid)], "processes are left")
         check_end(server, folder, code)
@@ -282,6 +466,8 @@ def torture(point):
         if server and server.process.poll() is None:
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()
+        if origin:
+            origin.close()
         page.close()
         shutil.rmtree(folder)
 
@@ -295,12 +481,12 @@ def wait_until_it_listens(server):
         server.process.wait(PATIENCE)
 
 
-def check_fresh_caller(server, call, said, heard):
+def check_fresh_caller(server, scenario, call):
     """The failure is lifted: who comes now is served, after a moment in which a listener may rest."""
     until = time.monotonic() + PATIENCE
     while True:
-        answer = talk(call, said)
-        if answer is not None and (heard is None or answer == heard):
+        answer = scenario.ask(call)
+        if answer is not None and scenario.heard in (None, answer):
             return
         if has_ended(server):
             return
@@ -309,16 +495,20 @@ def check_fresh_caller(server, call, said, heard):
 
 # ---- Which points ------------------------------------------------------------------------------------------------------
 
+def is_passing(call, error):
+    return error in PASSING or (call, error) in PASSING_OF
+
+
 def all_points():
     for scenario in SCENARIOS:
-        for model in MODELS:
+        for model in SCENARIOS[scenario].models:
             for backend in BACKENDS:
                 counts, _ = torture(Point(scenario, model, backend, None, 0, None, False))
                 for call, errors in ERRORS.items():
                     for which in range(1, counts.get(call, 0) + 1):
                         for error in errors:
                             yield Point(scenario, model, backend, call, which, error, False)
-                            if error not in PASSING:
+                            if not is_passing(call, error):
                                 yield Point(scenario, model, backend, call, which, error, True)
 
 
@@ -327,14 +517,15 @@ def sample(seed, count):
     chance = random.Random(seed)
     counts = {}
     while count > 0:
-        scenario, model, backend = chance.choice(list(SCENARIOS)), chance.choice(MODELS), chance.choice(BACKENDS)
+        scenario = chance.choice(list(SCENARIOS))
+        model, backend = chance.choice(SCENARIOS[scenario].models), chance.choice(BACKENDS)
         key = (scenario, model, backend)
         if key not in counts:
             counts[key], _ = torture(Point(*key, None, 0, None, False))
         call = chance.choice([call for call in ERRORS if counts[key].get(call)])
         error = chance.choice(ERRORS[call])
         yield Point(*key, call, chance.randint(1, counts[key][call]), error,
-                    error not in PASSING and chance.random() < 0.5)
+                    not is_passing(call, error) and chance.random() < 0.5)
         count -= 1
 
 
