@@ -22,6 +22,7 @@ class Row(NamedTuple):
     unread: int  # bytes; of a listening socket: callers in its queue
     inode: int   # 0 until it is accepted
     room: Optional[int]  # of a listening socket: how many may be in its queue; None if that is not known
+    unsent: int = 0  # bytes, and an end, of which the other end has not said that it has them
 
 
 def rows(states=EVERY_STATE & ~PAST):
@@ -59,7 +60,8 @@ def _row_of_message(message):
     port, peer_port = struct.unpack_from("!HH", message, 4)
     unread, room, _, inode = struct.unpack_from("=IIII", message, 56)
     address = socket.inet_ntop(family, message[8:12] if family == socket.AF_INET else message[8:24])
-    return Row(address, port, peer_port, state, unread, inode, room if state == LISTEN else None)
+    return Row(address, port, peer_port, state, unread, inode, room if state == LISTEN else None,
+               0 if state == LISTEN else room)
 
 
 def _read_table(name):
@@ -73,8 +75,9 @@ def _read_table(name):
 def _row_of_line(line):
     fields = line.split()
     address, port = fields[1].split(":")
+    unsent, unread = (int(digits, 16) for digits in fields[4].split(":"))
     return Row(_address_text(address), int(port, 16), int(fields[2].split(":")[1], 16), int(fields[3], 16),
-               int(fields[4].split(":")[1], 16), int(fields[9]), None)
+               unread, int(fields[9]), None, unsent)
 
 
 def _address_text(digits):
