@@ -40,7 +40,7 @@ class Host:
 
     def ready(self):
         if not self.party:
-            self.party = Party(self.server.command, self.made, typed_at=self.server.typed_at, env=self.environment)
+            self.party = Party(self.server.command, self.made, env=self.environment)
             self.port = self.party.port()
         return self.party
 
@@ -63,17 +63,20 @@ class Host:
 
 def meet(host, client):
     party = host.ready()
-    with Party(client.command, host.made, host.port, typed_at=True) as caller:
-        caller.say(WORDS + b"\n")
-        if not client.typed_at:
-            caller.say_no_more()
-        talk(host, party, client, caller)
-        ended = caller.is_over()
-        code = caller.wait() if ended else None
-        answer = client.answer_in(caller.shown[client.on])
-        verdict = judge(answer, host.server.answer, ended)
+    verdict = None
+    try:
+        with Party(client.command, host.made, host.port) as caller:
+            if client.listens:
+                caller.say(WORDS + b"\n")
+            if not client.typed_at:
+                caller.say_no_more()
+            talk(host, party, client, caller)
+            ended = caller.is_over()
+            code = caller.wait() if ended else None
+            verdict = judge(client.answer_in(caller.shown[client.on]), host.server.answer, ended)
+            return Outcome(verdict, code, dict(caller.shown))
+    finally:
         host.after(verdict)
-        return Outcome(verdict, code, dict(caller.shown))
 
 
 def talk(host, party, client, caller):
@@ -81,9 +84,10 @@ def talk(host, party, client, caller):
     until = time.monotonic() + PATIENCE
     is_answered = not host.server.typed_at
     while not caller.wait_for(caller.is_over, LOOK):
-        if client.typed_at and not caller.process.stdin.closed and host.server.answer in caller.stdout:
+        is_still = nothing_moves(host.port, [party, caller])
+        if client.typed_at and not caller.pen.closed and host.server.answer in caller.stdout:
             caller.say_no_more()
-        elif nothing_moves(host.port, [party, caller]):
+        elif is_still:
             if is_answered or WORDS not in party.stdout:
                 return
             party.say(host.server.answer + b"\n")  # a hand is slower than any program
@@ -110,18 +114,20 @@ def nothing_moves(port, parties):
     """Whether all of both sleep with nothing under way between them. What the kernel passes on over loopback
     it has passed on when send() returns, and who is woken by it does not sleep any more: so this cannot be seen
     by chance between two steps, however busy the machine is."""
-    if any(party.has_unread_input() for party in parties):
+    if any(party.has_words_under_way() for party in parties):
         return False
     before = ends_at(port), activity(parties)
-    return None not in before and before == (ends_at(port), activity(parties))
+    return (None not in before and before == (ends_at(port), activity(parties))
+            and not any(party.has_words_under_way() for party in parties))  # all that was said by then has been heard
 
 
 def ends_at(port):
-    """Both ends of each connection there; None unless there is one whose bytes have all arrived."""
+    """Both ends of each connection there; None unless there is one, with nothing under way or for its caller to read."""
     ends = [row for row in table.rows() if port in (row.port, row.peer_port) and row.state != table.LISTEN]
     is_in_queue = any(row.port == port and row.state == table.ESTABLISHED and not row.inode for row in ends)
     has_caller = any(row.peer_port == port and row.inode for row in ends)
-    return None if is_in_queue or not has_caller or any(row.unsent for row in ends) else sorted(ends, key=str)
+    has_more = any(row.unsent or (row.unread and row.peer_port == port) for row in ends)
+    return None if is_in_queue or not has_caller or has_more else sorted(ends, key=str)
 
 
 def activity(parties):

@@ -13,8 +13,8 @@ HEAD = """# Who can talk to whom
 <!-- Written by a test run: {how} -->
 
 Every program of the lectures, and the usual tools, call every server: each sends the line `hello, door`, and should show
-the answer. The programs of the lectures are those of `tests/strangers`, in C, Java, Python and Perl, with their faults. Each row of
-`doorbell serve` was the same under all six models.
+the answer. The programs of the lectures are those of `tests/strangers`, in C, Java, Python and Perl, with their faults.
+Each row of `doorbell serve` was the same under all six models.
 
 A row is a server, a column a client.
 
@@ -28,8 +28,8 @@ A row is a server, a column a client.
 * **nothing**, **no**: the client ends without an answer.
 
 At `nc -l`, `ncat -l`, `socat` and `doorbell connect -l` somebody sits who reads what comes and types the answer. `socat` is
-called with `-t 60`, so that it does not give up after half a second; `telnet` and `curl` have a stdin that
-stays open until the answer is there.
+called with `-t 60`, so that it does not give up after half a second; `telnet` has a stdin that stays open until the
+answer is there.
 
 ## Why not
 

@@ -26,6 +26,7 @@ class Client:
     by_bytes: bool = False     # a write for each byte
     shows_all: bool = False    # of one read: NULs, too
     leaves: bool = False       # when its input ends
+    listens: bool = True       # reads its input, instead of having been told everything, or not yet
     typed_at: bool = False     # its input stays open until the answer is there: its end would be a hanging up
     shows: bytes = b"(.*)"     # a pattern; its group is the answer
     on: str = "stdout"
@@ -102,16 +103,16 @@ CLIENTS = [
     Client("phone_client", c("phone_client", "HOST", "PORT"), half_closes=True),
     Client("echoclient", c("echoclient", "HOST", "PORT"), reads="line"),
     Client("echo_client4", c("echo_client4", "HOST", WORDS.decode(), "PORT"), sends="words", reads="as much",
-           shows=rb"Received: (.*)\n"),
+           listens=False, shows=rb"Received: (.*)\n"),
     Client("nc.openbsd -N", ("nc.openbsd", "-N", "HOST", "PORT"), half_closes=True, needs="nc.openbsd"),
     Client("nc.openbsd", ("nc.openbsd", "HOST", "PORT"), needs="nc.openbsd"),
     Client("nc.traditional", ("nc.traditional", "HOST", "PORT"), needs="nc.traditional"),
     Client("ncat", ("ncat", "HOST", "PORT"), half_closes=True, needs="ncat"),
     Client("socat", ("socat", "-t", "60", "-", "TCP:HOST:PORT"), half_closes=True, needs="socat"),
     Client("telnet", ("telnet", "HOST", "PORT"), typed_at=True, leaves=True, shows=TELNET, needs="telnet"),
-    Client("curl telnet://", ("curl", "-sSN", "telnet://HOST:PORT"), typed_at=True, needs="curl"),
+    Client("curl telnet://", ("curl", "-sSN", "telnet://HOST:PORT"), needs="curl"),
     Client("openssl s_client", ("openssl", "s_client", "-quiet", "-connect", "HOST:PORT"), sends="TLS",
-           needs="openssl"),
+           listens=False, needs="openssl"),
 ]
 
 MESSAGE = b"I got your message"

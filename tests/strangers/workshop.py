@@ -5,9 +5,11 @@ import fcntl
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import subprocess
+import sys
 import termios
 import threading
 
@@ -16,6 +18,9 @@ from programs import PATIENCE
 from strangers import HERE, NO_PROGRAM
 
 LISTENING = re.compile(rb"[Ll]istening on [^\n]*?(\d+)(?: \.\.\.)?\s*\n")
+
+# A pipe is closed when nobody has it, and a program that is just being started has everything that we have.
+starting = threading.Lock()
 
 
 def compile_all(folder):
@@ -35,13 +40,16 @@ def compile_all(folder):
 class Party:
     """A program in a session of its own."""
 
-    def __init__(self, command, made, port=None, typed_at=False, env=None, host="127.0.0.1"):
+    def __init__(self, command, made, port=None, env=None, host="127.0.0.1"):
         places = {"HOST": host, "PORT": str(port), "PROGRAMS": str(made), "CLASSES": str(made)}
         self.command = [re.sub("HOST|PORT|PROGRAMS|CLASSES", lambda word: places[word[0]], part)
                         if part.isascii() and not os.path.isabs(part) else part for part in command]
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE if typed_at else subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True, env={**os.environ, **(env or {})})
+        self.paper, pen = os.pipe()  # its input, and what we write it with; the first is kept to see what is unread
+        self.pen = os.fdopen(pen, "wb", buffering=0)
+        with starting:
+            self.process = subprocess.Popen(
+                self.command, stdin=self.paper, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+                env={**os.environ, **(env or {})})
         self.changed = threading.Condition()
         self.shown = {"stdout": b"", "stderr": b""}
         self.open = set(self.shown)
@@ -51,32 +59,28 @@ class Party:
 
     def _keep(self, name):
         stream = getattr(self.process, name)
-        while data := os.read(stream.fileno(), 1 << 16):
+        while name in self.open:
+            select.select([stream], [], [])
             with self.changed:
+                data = os.read(stream.fileno(), 1 << 16)
                 self.shown[name] += data
+                if not data:
+                    self.open.discard(name)
                 self.changed.notify_all()
-        with self.changed:
-            self.open.discard(name)
-            self.changed.notify_all()
 
     # ---- What it hears and says ----------------------------------------------------------------
 
     def say(self, words):
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(words)
-            self.process.stdin.flush()
+        self.pen.write(words)
 
     def say_no_more(self):
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
+        with starting:
+            self.pen.close()
 
-    def has_unread_input(self):
-        """Some look at their input only now and then."""
-        if not self.process.stdin or self.process.stdin.closed:
-            return False
-        size = bytearray(4)
-        fcntl.ioctl(self.process.stdin, termios.FIONREAD, size)
-        return any(size)
+    def has_words_under_way(self):
+        """From us to it, since some look at their input only now and then, or from it to us."""
+        with self.changed:
+            return any(bytes_in(pipe) for pipe in [self.paper, *(getattr(self.process, name) for name in self.open)])
 
     @property
     def stdout(self):
@@ -127,8 +131,8 @@ class Party:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.wait()
-        if self.process.stdin:
-            self.say_no_more()
+        self.say_no_more()
+        os.close(self.paper)
         self.process.stdout.close()
         self.process.stderr.close()
 
@@ -137,6 +141,12 @@ class Party:
 
     def __exit__(self, *failure):
         self.end()
+
+
+def bytes_in(pipe):
+    size = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, size)
+    return int.from_bytes(size, sys.byteorder)
 
 
 def processes_of(parties):
