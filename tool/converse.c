@@ -187,6 +187,24 @@ static void await_delivery(struct conversation *c)
     }
 }
 
+static void complain_of_absence(struct conversation *c)
+{
+    complain("%s: the other end has gone (%llu bytes sent, %llu received)", bell_peer(c->conn),
+             (unsigned long long)c->sent, (unsigned long long)c->received);
+    end_with(c, EXIT_BROKEN);
+}
+
+static void end_sending(struct conversation *c)
+{
+    if (bell_shutdown(c->conn, SHUT_WR) == 0)
+        return;
+    if (errno != ENOTCONN)
+        connection_failed(c);
+    else if (c->their_end && c->sent) // it had finished, and what we sent then was refused
+        complain_of_absence(c);
+    // Otherwise the other task learns why there is nothing to end any more.
+}
+
 static void send_all(struct conversation *c)
 {
     bool complete = c->talk.text ? send_input(c, c->talk.text, c->talk.text_size) : send_stdin(c);
@@ -194,9 +212,8 @@ static void send_all(struct conversation *c)
         return;
     c->sending_is_over = true; // whether or not it has all arrived
     tell("eof", "s:s", "of", "stdin");
-    // On a connection that was reset the other task learns why there is nothing to end any more.
-    if (!c->talk.no_half_close && bell_shutdown(c->conn, SHUT_WR) < 0 && errno != ENOTCONN)
-        connection_failed(c);
+    if (!c->talk.no_half_close)
+        end_sending(c);
     if (c->talk.send_only) {
         await_delivery(c);
         end_with(c, c->code);
@@ -268,9 +285,7 @@ static void watch_for_death(struct conversation *c)
             return;
     if (c->over || c->sending_is_over)
         return;
-    complain("%s: the other end has gone (%llu bytes sent, %llu received)", bell_peer(c->conn),
-             (unsigned long long)c->sent, (unsigned long long)c->received);
-    end_with(c, EXIT_BROKEN);
+    complain_of_absence(c);
 }
 
 static void take_end(struct conversation *c)

@@ -76,6 +76,20 @@ def test_what_is_sent_to_a_server_that_has_gone_is_missed():
                 stream.close()
 
 
+def test_a_line_that_nobody_has_read_is_missed():
+    with listener() as door:
+        process = subprocess.Popen([DOORBELL, "connect", "127.0.0.1:%d" % door.getsockname()[1]], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        door.accept()[0].close()
+        assert process.stdout.read() == b""  # it knows that the other end has finished
+        process.stdin.write(b"still there?\n")
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 6
+        assert b"the other end has gone (13 bytes sent, 0 received)" in process.stderr.read()
+        process.stdout.close()
+        process.stderr.close()
+
+
 def test_a_server_that_goes_for_good_after_its_end_is_missed_though_stdin_is_silent():
     with listener() as door:
         process = subprocess.Popen([DOORBELL, "connect", "127.0.0.1:%d" % door.getsockname()[1]], stdin=subprocess.PIPE,
