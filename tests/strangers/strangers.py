@@ -141,3 +141,5 @@ SERVERS = [
     Server("socat EXEC:tr", ("socat", "-d", "-d", "-t", "60", "TCP-LISTEN:0,bind=127.0.0.1,fork",
                              "EXEC:tr a-z A-Z"), waits_for="end", needs="socat"),
 ]
+
+BY_NAME = {stranger.name: stranger for stranger in CLIENTS + SERVERS}
