@@ -314,6 +314,44 @@ BELL_API int bell_pair(bell_conn *ret_pair[2]);
 // waits    no
 BELL_API bell_conn *bell_attach(int fd);
 
+// ---- Names ----------------------------------------------------------------------------------
+
+#define BELL_ADDRESSES_MAX 32
+
+// What a name means.
+struct bell_host {
+    char name[256]; // the official name, to which aliases lead; "" when there is nothing to look up
+    int count;      // of addresses
+    struct sockaddr_storage addresses[BELL_ADDRESSES_MAX]; // IPv4 and IPv6, with the port
+};
+
+// Looks a name up, as bell_connect does: its addresses are in the order in which that tries them.
+//
+// address   as for bell_connect, of a host: db:5432, example.net:http, [::1]:0, udp:db:domain
+// options   NULL: all defaults. timeout and flags count: 0 is 30 s
+// ret_host  is made anew on success
+// returns   1..BELL_ADDRESSES_MAX  as many addresses as there are
+//           -1 EINVAL        the address or an option makes no sense, or there is no such service
+//           -1 ENOENT        there is no such name, or it has no address of this family
+//           -1 EAGAIN        the name servers do not answer now
+//           -1 ETIMEDOUT     nor within the time of `timeout`
+//           -1 EAFNOSUPPORT  it is an address of the other family
+//           -1 EIO           the name servers' answer is of no use
+//           -1 ECANCELED, ENOMEM, EMFILE
+// waits     yes
+BELL_API int bell_resolve(const char *address, const struct bell_options *options,
+                          struct bell_host *ret_host);
+
+// Looks for the name of an address: what stands in /etc/hosts, or what its owner has told the DNS.
+//
+// address   of IPv4 or IPv6
+// options   as for bell_resolve; the families do not count
+// ret_name  gets it, with a NUL; 256 bytes are enough
+// returns   0, or -1 as bell_resolve: ENOENT means that it has no name; EMSGSIZE: size is too small
+// waits     yes
+BELL_API int bell_reverse(const struct sockaddr_storage *address,
+                          const struct bell_options *options, char *ret_name, size_t size);
+
 // ---- Talking --------------------------------------------------------------------------------
 //
 // One task may read while another writes. Every call here returns -1 with these, beside its own:

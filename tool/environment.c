@@ -2,6 +2,8 @@
 
 #include "environment.h"
 
+#include "tool.h"
+
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,14 +21,6 @@ static bool may_pass(const char *text)
         if (!strncmp(text, names[i], strlen(names[i])))
             return true;
     return false;
-}
-
-// A name that a caller has chosen is printable ASCII, or question marks.
-static void make_printable(char *text)
-{
-    for (; *text; text++)
-        if (*text < ' ' || *text > '~')
-            *text = '?';
 }
 
 __attribute__((format(printf, 2, 3))) static void set(struct environment *environment,

@@ -20,14 +20,6 @@
 
 // ---- Who it is --------------------------------------------------------------------------------
 
-// Names of processes are their own choice.
-static void make_printable(char *text)
-{
-    for (; *text; text++)
-        if (*text < ' ' || *text > '~')
-            *text = '?';
-}
-
 static bool has_socket(const char *pid, const char *link)
 {
     char path[300], target[64];

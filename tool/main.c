@@ -16,10 +16,8 @@ static const struct command {
     const char *name;
     int (*run)(int argc, char **argv); // argv[0] is the subcommand
 } commands[] = {
-    {"serve", serve_main},
-    {"connect", connect_main},
-    {"help", help_main},
-    {"completion", completion_main},
+    {"serve", serve_main}, {"connect", connect_main},       {"resolve", resolve_main},
+    {"help", help_main},   {"completion", completion_main},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -82,9 +80,9 @@ static int help_main(int argc, char **argv)
     const char *word = argc > 1 + manual ? argv[1 + manual] : "doorbell";
     const struct page *page = find_page(word);
     if (!page) {
-        complain(
-            "there is no help on %.60s; there is on serve, connect, addresses, exit-codes, script",
-            word);
+        complain("there is no help on %.60s; there is on serve, connect, resolve, addresses, "
+                 "exit-codes, script",
+                 word);
         return EXIT_USAGE;
     }
     if (manual)

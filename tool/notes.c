@@ -110,3 +110,14 @@ void tell(const char *type, const char *members, ...)
     va_end(arguments);
     write_line(line, size);
 }
+
+void give(const char *type, const char *members, ...)
+{
+    char line[2048];
+    va_list arguments;
+    va_start(arguments, members);
+    const struct json_event event = {type, seconds_since_begin(), members};
+    size_t size = json_line(&event, arguments, line, sizeof line);
+    va_end(arguments);
+    (void)fwrite(line, 1, size, stdout);
+}

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-const struct page *const pages[] = {&doorbell_page,   &serve_page,  &connect_page, &addresses_page,
-                                    &exit_codes_page, &script_page, NULL};
+const struct page *const pages[] = {&doorbell_page,  &serve_page,      &connect_page, &resolve_page,
+                                    &addresses_page, &exit_codes_page, &script_page,  NULL};
 
 enum { HELP_COLUMN = 22, HELP_WIDTH = 80 };
 

@@ -24,8 +24,8 @@ struct page {
     const char *operands;           // for completion: words between blanks, "@address", "@command"
 };
 
-extern const struct page doorbell_page, serve_page, connect_page, addresses_page, exit_codes_page,
-    script_page;
+extern const struct page doorbell_page, serve_page, connect_page, resolve_page, addresses_page,
+    exit_codes_page, script_page;
 
 // All of them, up to NULL.
 extern const struct page *const pages[];

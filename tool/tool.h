@@ -26,6 +26,7 @@ enum exit_code {
 
 int serve_main(int argc, char **argv);
 int connect_main(int argc, char **argv);
+int resolve_main(int argc, char **argv);
 
 // The exit code for an errno of a failed call.
 enum exit_code exit_code_of(int error);
@@ -51,6 +52,9 @@ void note(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 // With --json: an event as an object on a line, {"v":1,"type":TYPE,"t":SECONDS, ...}; the rest is a
 // format of json_pack(3) for the members: "s:s, s:i". Without --json: nothing.
 void tell(const char *type, const char *members, ...);
+
+// The same on stdout, for a command whose result it is.
+void give(const char *type, const char *members, ...);
 
 // ---- words.c: what people write on a command line -----------------------------------------------
 
@@ -78,6 +82,9 @@ bool parse_escapes(const char *option, const char *text, char **ret_bytes, size_
 //
 // text_size  at least 16
 void quote(const char *bytes, size_t size, char *ret_text, size_t text_size);
+
+// Puts question marks for what is not printable ASCII in a name that somebody else has chosen.
+void make_printable(char *text);
 
 // The nearest of `names` to a word that is none of them; NULL when none is near.
 const char *nearest(const char *word, const char *const *names);

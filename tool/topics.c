@@ -15,14 +15,15 @@ const struct page doorbell_page = {
     .table_title = "Commands",
     .table = "  serve     a small server: echo, upper, chargen, daytime, message, ...\n"
              "  connect   call a server, or wait for one caller: stdin goes there, what comes\n"
-             "            from there goes to stdout",
+             "            from there goes to stdout\n"
+             "  resolve   names to addresses and back, and the way there",
     .notes = "Start here, in two terminals:\n"
              "  doorbell serve echo                 listens on localhost:7464\n"
              "  doorbell connect                    calls localhost:7464\n"
              "\n"
              "doorbell help COMMAND says more; so do doorbell help addresses and doorbell help\n"
              "exit-codes. A command may be cut short: doorbell s, doorbell c.",
-    .operands = "serve connect help completion",
+    .operands = "serve connect resolve help completion",
 };
 
 const struct page addresses_page = {
@@ -77,8 +78,9 @@ const struct page exit_codes_page = {
                    "  2    wrong usage: an option, a service or an address that cannot be\n"
                    "  3    no such name\n"
                    "  4    refused or unreachable\n"
-                   "  5    timed out: also a datagram that nobody has answered, however often it\n"
-                   "       was sent; a server: callers were cut short when it stopped\n"
+                   "  5    timed out: also name servers, or a datagram that nobody has answered,\n"
+                   "       however often it was sent; a server: callers were cut short when it\n"
+                   "       stopped\n"
                    "  6    broken in the middle: a reset, a full disk; data may be missing\n"
                    "  8    cannot listen: in use, not permitted, not an address of this machine\n"
                    "  126  serve exec: the program cannot be run\n"

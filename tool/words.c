@@ -24,6 +24,7 @@ enum exit_code exit_code_of(int error)
     case ENOENT:
         return EXIT_NAME;
     case ETIMEDOUT:
+    case EAGAIN: // name servers that do not answer
         return EXIT_TIME;
     case ECONNREFUSED:
     case EHOSTUNREACH:
@@ -197,6 +198,13 @@ void quote(const char *bytes, size_t size, char *ret_text, size_t text_size)
                                      (unsigned char)bytes[i]);
     }
     (void)snprintf(ret_text + used, text_size - used, "\"");
+}
+
+void make_printable(char *text)
+{
+    for (; *text; text++)
+        if (*text < ' ' || *text > '~')
+            *text = '?';
 }
 
 // ---- Near words -------------------------------------------------------------------------------

@@ -134,6 +134,9 @@ struct kernel_ops {
     int (*resolve)(const char *name, const char *service, const struct addrinfo *hints,
                    struct addrinfo **ret_list);
     void (*resolve_free)(struct addrinfo *list);
+    // The name of an address, as getnameinfo with NI_NAMEREQD; the same holds for it.
+    int (*name_of)(const struct sockaddr *address, socklen_t size, char *ret_name,
+                   size_t name_size);
 };
 
 // The table in force. Changed by tests, by the simulator and by calls.c, before anything else runs.

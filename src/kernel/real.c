@@ -44,6 +44,12 @@ static void real_resolve_free(struct addrinfo *list)
         freeaddrinfo(list);
 }
 
+static int real_name_of(const struct sockaddr *address, socklen_t size, char *ret_name,
+                        size_t name_size)
+{
+    return getnameinfo(address, size, ret_name, (socklen_t)name_size, NULL, 0, NI_NAMEREQD);
+}
+
 const struct kernel_ops kernel_real = {
     .socket = real_socket,
     .socketpair = real_socketpair,
@@ -114,4 +120,5 @@ const struct kernel_ops kernel_real = {
 
     .resolve = real_resolve,
     .resolve_free = real_resolve_free,
+    .name_of = real_name_of,
 };

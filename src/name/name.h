@@ -46,3 +46,23 @@ bool name_is_same(const union name_address *one, const union name_address *other
 // and for the first four *ret_reason in the resolver's words, or NULL.
 int name_resolve(const struct addr *addr, enum addr_family family, int64_t deadline,
                  struct name_list *ret_list, const char **ret_reason);
+
+// The same with the official name of the host, to which aliases lead; "" for numbers and for none.
+struct name_host {
+    struct name_list list;
+    char official[ADDR_HOST_SIZE];
+};
+
+int name_resolve_host(const struct addr *addr, enum addr_family family, int64_t deadline,
+                      struct name_host *ret_host, const char **ret_reason);
+
+// The errno of the resolver's EAI_ codes, negative.
+//
+// system_error  errno, which counts after EAI_SYSTEM
+int name_error(int code, int system_error);
+
+// The name of an address. Returns 0, or a negative errno and a reason as name_resolve.
+//
+// ret_name  has room for ADDR_HOST_SIZE bytes
+int name_reverse(const struct sockaddr *address, socklen_t size, int64_t deadline, char *ret_name,
+                 const char **ret_reason);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kernel/kernel.h"
@@ -109,26 +110,36 @@ static void release_lookup(struct job *job)
     kernel->release(lookup);
 }
 
-static struct lookup *new_lookup(const struct addr *addr, enum addr_family family)
+// What is to be looked up.
+struct question {
+    const struct addr *addr;
+    enum addr_family family;
+    int64_t deadline;
+    char *official; // gets the official name; NULL: nobody wants to know
+};
+
+static struct lookup *new_lookup(const struct question *question)
 {
     struct lookup *lookup = kernel->allocate(sizeof *lookup);
     if (!lookup)
         return NULL;
     lookup->job.run = run_lookup;
     lookup->job.release = release_lookup;
-    lookup->addr = *addr;
-    lookup->hints.ai_socktype = addr->type;
-    lookup->hints.ai_family = family == ADDR_V6   ? AF_INET6
-                              : family == ADDR_V4 ? AF_INET
-                                                  : AF_UNSPEC;
-    if (addr->wildcard)
+    lookup->addr = *question->addr;
+    lookup->hints.ai_socktype = question->addr->type;
+    lookup->hints.ai_family = question->family == ADDR_V6   ? AF_INET6
+                              : question->family == ADDR_V4 ? AF_INET
+                                                            : AF_UNSPEC;
+    if (question->addr->wildcard)
         lookup->hints.ai_flags = AI_PASSIVE;
+    else if (question->official && !question->addr->loopback_default)
+        lookup->hints.ai_flags = AI_CANONNAME;
     return lookup;
 }
 
-static int error_of(const struct lookup *lookup)
+int name_error(int code, int system_error)
 {
-    switch (lookup->code) {
+    switch (code) {
     case 0:
         return 0;
     case EAI_MEMORY:
@@ -142,7 +153,7 @@ static int error_of(const struct lookup *lookup)
     case EAI_ADDRFAMILY:
         return -ENOENT;
     case EAI_SYSTEM:
-        return lookup->system_error > 0 ? -lookup->system_error : -EIO;
+        return system_error > 0 ? -system_error : -EIO;
     default:
         return -EIO;
     }
@@ -150,7 +161,7 @@ static int error_of(const struct lookup *lookup)
 
 static int take_answer(const struct lookup *lookup, struct name_list *list, const char **ret_reason)
 {
-    int rc = error_of(lookup);
+    int rc = name_error(lookup->code, lookup->system_error);
     if (rc == 0)
         interleave(lookup->list, list);
     else if (lookup->code != EAI_SYSTEM && lookup->code != EAI_MEMORY)
@@ -160,25 +171,51 @@ static int take_answer(const struct lookup *lookup, struct name_list *list, cons
     return rc;
 }
 
+static int look_up(const struct question *question, struct name_list *list, const char **ret_reason)
+{
+    struct lookup *lookup = new_lookup(question);
+    if (!lookup)
+        return -ENOMEM;
+    int rc = helpers_run(HELPERS_NAMES, &lookup->job, question->deadline);
+    if (rc < 0)
+        return rc;
+    rc = take_answer(lookup, list, ret_reason);
+    if (rc == 0 && question->official && lookup->list->ai_canonname)
+        (void)snprintf(question->official, ADDR_HOST_SIZE, "%s", lookup->list->ai_canonname);
+    lookup->job.release(&lookup->job);
+    return rc;
+}
+
+static int answer(struct question *question, struct name_list *ret_list, const char **ret_reason)
+{
+    const struct addr *addr = question->addr;
+    *ret_reason = NULL;
+    ret_list->count = 0;
+    if (addr->family != ADDR_ANY && question->family != ADDR_ANY &&
+        question->family != addr->family)
+        return -EAFNOSUPPORT;
+    if (question->family == ADDR_ANY)
+        question->family = addr->family;
+    int rc = resolve_numbers(addr, question->family, ret_list);
+    return rc != -EINVAL ? rc : look_up(question, ret_list, ret_reason);
+}
+
 int name_resolve(const struct addr *addr, enum addr_family family, int64_t deadline,
                  struct name_list *ret_list, const char **ret_reason)
 {
-    *ret_reason = NULL;
-    ret_list->count = 0;
-    if (addr->family != ADDR_ANY && family != ADDR_ANY && family != addr->family)
-        return -EAFNOSUPPORT;
-    if (family == ADDR_ANY)
-        family = addr->family;
-    int rc = resolve_numbers(addr, family, ret_list);
-    if (rc != -EINVAL)
-        return rc;
-    struct lookup *lookup = new_lookup(addr, family);
-    if (!lookup)
-        return -ENOMEM;
-    rc = helpers_run(HELPERS_NAMES, &lookup->job, deadline);
-    if (rc < 0)
-        return rc;
-    rc = take_answer(lookup, ret_list, ret_reason);
-    lookup->job.release(&lookup->job);
-    return rc;
+    struct question question = {.addr = addr, .family = family, .deadline = deadline};
+    return answer(&question, ret_list, ret_reason);
+}
+
+int name_resolve_host(const struct addr *addr, enum addr_family family, int64_t deadline,
+                      struct name_host *ret_host, const char **ret_reason)
+{
+    struct question question = {
+        .addr = addr,
+        .family = family,
+        .deadline = deadline,
+        .official = ret_host->official,
+    };
+    ret_host->official[0] = '\0';
+    return answer(&question, &ret_host->list, ret_reason);
 }

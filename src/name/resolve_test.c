@@ -19,6 +19,7 @@ static int code, system_error;           // what it fails with
 static sem_t begun, may_end;             // of a resolver that hangs
 static atomic_int made, freed;           // lists
 static atomic_int questions;
+static char official[] = "db.example";
 static char asked_host[256], asked_port[64];
 static struct addrinfo asked_hints;
 static pid_t asked_by;
@@ -66,8 +67,21 @@ static int fake_resolve(const char *name, const char *service, const struct addr
         *end = new_answer(answers[i]);
         end = &(*end)->ai_next;
     }
+    if (hints->ai_flags & AI_CANONNAME)
+        (*ret_list)->ai_canonname = official;
     atomic_fetch_add(&made, 1);
     return 0;
+}
+
+static int fake_name_of(const struct sockaddr *address, socklen_t size, char *ret_name,
+                        size_t name_size)
+{
+    assert_int_equal(address->sa_family, AF_INET);
+    assert_int_equal(size, sizeof(struct sockaddr_in));
+    asked_by = gettid();
+    errno = system_error;
+    snprintf(ret_name, name_size, "db.example");
+    return code;
 }
 
 static void fake_resolve_free(struct addrinfo *list)
@@ -265,6 +279,52 @@ static void without_memory_nobody_is_asked(void)
     assert_int_equal(questions, 0);
 }
 
+// ---- Names -------------------------------------------------------------------------------------------
+
+static void the_official_name_is_told_to_who_asks(void)
+{
+    static const struct {
+        const char *text, *name;
+        int flags;
+    } cases[] = {
+        {"db:5432", "db.example", AI_CANONNAME},
+        {"127.0.0.1:80", "", 0},
+        {"localhost:http", "", 0},
+    };
+    reset();
+    answers[0] = "1.2.3.4";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct addr addr;
+        struct name_host host;
+        assert_int_equal(addr_parse(cases[i].text, &addr, NULL, 0), 0);
+        asked_hints.ai_flags = 0;
+        assert_int_equal(name_resolve_host(&addr, ADDR_V4, SOON, &host, &reason), 0);
+        assert_string_equal(host.official, cases[i].name);
+        assert_int_equal(host.list.count, 1);
+        assert_int_equal(asked_hints.ai_flags, cases[i].flags);
+    }
+}
+
+static void an_address_has_a_name_or_a_reason(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    char name[ADDR_HOST_SIZE] = "";
+    reset();
+    assert_int_equal(name_reverse((struct sockaddr *)&address, sizeof address, SOON, name, &reason),
+                     0);
+    assert_string_equal(name, "db.example");
+    assert_int_not_equal(asked_by, gettid());
+    code = EAI_AGAIN;
+    assert_int_equal(name_reverse((struct sockaddr *)&address, sizeof address, SOON, name, &reason),
+                     -EAGAIN);
+    assert_string_equal(reason, gai_strerror(EAI_AGAIN));
+    code = EAI_SYSTEM;
+    system_error = EMFILE;
+    assert_int_equal(name_reverse((struct sockaddr *)&address, sizeof address, SOON, name, &reason),
+                     -EMFILE);
+    assert_null(reason);
+}
+
 // ---- Deadlines ----------------------------------------------------------------------------------------
 
 static int ask_slowly(void *deadline)
@@ -307,6 +367,7 @@ int main(void)
     use_table();
     table.resolve = fake_resolve;
     table.resolve_free = fake_resolve_free;
+    table.name_of = fake_name_of;
     const struct CMUnitTest tests[] = {
         ON_EACH(numbers_and_loopback_are_not_looked_up),
         ON_EACH(the_families_alternate),
@@ -315,6 +376,8 @@ int main(void)
         ON_EACH(failures_keep_the_words_of_the_resolver),
         ON_EACH(an_empty_answer_is_no_address),
         ON_EACH(without_memory_nobody_is_asked),
+        ON_EACH(the_official_name_is_told_to_who_asks),
+        ON_EACH(an_address_has_a_name_or_a_reason),
         ON_EACH(a_deadline_leaves_the_resolver_to_itself),
     };
     return cmocka_run_group_tests_name("names", tests, NULL, NULL);

@@ -9,8 +9,8 @@ import pytest
 
 from programs import BUILD, DOORBELL, PATIENCE, run
 
-PAGES = ["doorbell", "serve", "connect", "addresses", "exit-codes"]
-COMMANDS = ["serve", "connect"]
+PAGES = ["doorbell", "serve", "connect", "resolve", "addresses", "exit-codes"]
+COMMANDS = ["serve", "connect", "resolve"]
 
 
 def help_of(page):
