@@ -352,6 +352,35 @@ BELL_API int bell_resolve(const char *address, const struct bell_options *option
 BELL_API int bell_reverse(const struct sockaddr_storage *address,
                           const struct bell_options *options, char *ret_name, size_t size);
 
+// ---- Socket options -------------------------------------------------------------------------
+//
+// Where options of sockets are asked for, in `sockopts`, they have the names of socket(7), tcp(7), ip(7) and
+// ipv6(7) in small letters without SO_, TCP_, IP_ and IPV6_ (with these they are understood, too):
+// "nodelay=0, rcvbuf=64k, keepidle=30s". A name alone means 1.
+
+// One that can be asked for.
+struct bell_sockopt {
+    const char *name; // "rcvbuf"
+    const char
+        *type; // "flag" (0 1 off on no yes), "number", "size" (4096 4k 1M), "time" (250ms 30s 2m),
+               // "time, off", "name"
+    const char *page; // of the manual's section 7 that it is from: "socket", "tcp", "ip"
+    const char *help; // what it does, in a few words
+    bool read_only;   // asking for it is EINVAL
+    char value[32];   // at present; "" when the socket has none
+};
+
+// Tells of the options that can be asked for, one after the other, with their values on a socket. To read
+// "error" takes it away from the socket.
+//
+// fd       a socket; -1: no values
+// index    from 0
+// returns  1  *ret_option is it
+//          0  past the last one
+//          -1 EINVAL
+// waits    no
+BELL_API int bell_sockopt(int fd, int index, struct bell_sockopt *ret_option);
+
 // ---- Talking --------------------------------------------------------------------------------
 //
 // One task may read while another writes. Every call here returns -1 with these, beside its own:

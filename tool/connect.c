@@ -3,6 +3,7 @@
 #include "connect.h"
 
 #include "pages.h"
+#include "sockopts.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -228,7 +229,7 @@ static void take_bind(struct settings *settings)
     settings->bind_address = format(bare_ipv6 ? "[%s]%s" : "%s%s", bind, has_port ? "" : ":0");
 }
 
-static void take_sockopts(struct settings *settings)
+static bool take_sockopts(struct settings *settings)
 {
     const struct text_list *list = &settings->sockopts;
     for (int i = 0; i < list->count; i++) {
@@ -237,6 +238,7 @@ static void take_sockopts(struct settings *settings)
         free(settings->sockopt_text);
         settings->sockopt_text = longer;
     }
+    return !settings->sockopt_text || sockopts_exist(settings->sockopt_text);
 }
 
 static bool take_texts(struct settings *settings)
@@ -324,9 +326,8 @@ static int take_arguments(struct settings *settings, int argc, char **argv)
         return first;
     begin_notes(&settings->common, settings->times);
     take_bind(settings);
-    take_sockopts(settings);
-    bool ok = check_together(settings) && take_texts(settings) && take_script(settings) &&
-              take_address(settings, argc - first, argv + first);
+    bool ok = take_sockopts(settings) && check_together(settings) && take_texts(settings) &&
+              take_script(settings) && take_address(settings, argc - first, argv + first);
     return ok ? 0 : PARSED_BAD;
 }
 

@@ -73,16 +73,31 @@ static const struct page *find_page(const char *word)
     return NULL;
 }
 
-// doorbell help [--manual] [PAGE]
+static void complain_of_topic(const char *word)
+{
+    char list[256] = "";
+    size_t used = 0;
+    for (int i = 1; pages[i] && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 1 ? ", " : "",
+                                 pages[i]->name);
+    complain("there is no help on %.60s; there is on %s", word, list);
+}
+
+// doorbell help [--manual] [PAGE [WORDS]]
 static int help_main(int argc, char **argv)
 {
     bool manual = argc > 1 && !strcmp(argv[1], "--manual");
     const char *word = argc > 1 + manual ? argv[1 + manual] : "doorbell";
     const struct page *page = find_page(word);
     if (!page) {
-        complain("there is no help on %.60s; there is on serve, connect, resolve, addresses, "
-                 "exit-codes, script",
-                 word);
+        complain_of_topic(word);
+        return EXIT_USAGE;
+    }
+    int rest = 2 + manual;
+    if (argc > rest && page->answer && !manual)
+        return page->answer(argc - rest, argv + rest);
+    if (argc > rest) {
+        complain("help %s takes no more words: %.60s", page->name, argv[rest]);
         return EXIT_USAGE;
     }
     if (manual)

@@ -4,10 +4,12 @@
 
 #include "tool.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-const struct page *const pages[] = {&doorbell_page,  &serve_page,      &connect_page, &resolve_page,
-                                    &addresses_page, &exit_codes_page, &script_page,  NULL};
+const struct page *const pages[] = {
+    &doorbell_page, &serve_page,   &connect_page, &resolve_page, &addresses_page,  &exit_codes_page,
+    &script_page,   &options_page, &ports_page,   &types_page,   &transports_page, NULL};
 
 enum { HELP_COLUMN = 22, HELP_WIDTH = 80 };
 
@@ -73,6 +75,10 @@ void print_help(const struct page *page, FILE *to)
     fprintf(to, "%s%s\n", page->usage[0] ? "\n" : "", page->description);
     if (page->table)
         fprintf(to, "\n%s:\n%s\n", page->table_title, page->table);
+    if (page->print_table) {
+        putc('\n', to);
+        page->print_table(true, to);
+    }
     if (page->options) {
         putc('\n', to);
         for (const struct option_row *row = page->options; row->name; row++)
@@ -182,6 +188,21 @@ static void print_see_also(const struct page *page, FILE *to)
     putc('\n', to);
 }
 
+static void print_manual_table(const struct page *page, FILE *to)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *table = open_memstream(&text, &size);
+    if (!table)
+        return;
+    page->print_table(false, table);
+    (void)fclose(table);
+    fputs(".PP\n.nf\n", to);
+    print_escaped(text, size, to);
+    fputs(".fi\n", to);
+    free(text);
+}
+
 void print_manual(const struct page *page, FILE *to)
 {
     char name[64];
@@ -202,6 +223,8 @@ void print_manual(const struct page *page, FILE *to)
         print_text(page->table, to);
         fputs("\n.fi\n", to);
     }
+    if (page->print_table)
+        print_manual_table(page, to);
     if (page->options) {
         fputs(".SH OPTIONS\n", to);
         print_manual_options(page->options, to);

@@ -21,11 +21,17 @@ struct page {
     const struct option_row *options;
     const char *notes;              // after the options; or NULL
     const struct example *examples; // up to one without a command
-    const char *operands;           // for completion: words between blanks, "@address", "@command"
+    // Lines of a table that the program makes itself, after `description`; or NULL.
+    //
+    // present  with what this machine says now; else as the manual has it
+    void (*print_table)(bool present, FILE *to);
+    // Answers about the words that follow the topic: doorbell help ports 80; or NULL. Returns an exit code.
+    int (*answer)(int count, char **words);
+    const char *operands; // for completion: words between blanks, "@address", "@command"
 };
 
 extern const struct page doorbell_page, serve_page, connect_page, resolve_page, addresses_page,
-    exit_codes_page, script_page;
+    exit_codes_page, script_page, options_page, ports_page, types_page, transports_page;
 
 // All of them, up to NULL.
 extern const struct page *const pages[];

@@ -3,6 +3,7 @@
 #include "serve.h"
 #include "pages.h"
 #include "rights.h"
+#include "sockopts.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -454,6 +455,8 @@ int serve_main(int argc, char **argv)
         return EXIT_USAGE;
     if (!make_shared_page(&serving) || !take_sockopts(&serving))
         return EXIT_BROKEN;
+    if (serving.options.sockopts && !sockopts_exist(serving.options.sockopts))
+        return EXIT_USAGE;
     int code = serving.program.argv ? program_find(&serving.program) : EXIT_DONE;
     if (code != EXIT_DONE)
         return code;

@@ -13,13 +13,15 @@
 #include "base/text.h"
 
 enum kind {
-    KIND_FLAG,    // 0 or 1, off or on, no or yes
-    KIND_NUMBER,  // any int
-    KIND_SIZE,    // bytes: 4k
-    KIND_SECONDS, // 30s
-    KIND_MS,      // 250ms
-    KIND_LINGER,  // seconds, or off
-    KIND_WORD,    // the name of something
+    KIND_FLAG,      // 0 or 1, off or on, no or yes
+    KIND_NUMBER,    // any int
+    KIND_SIZE,      // bytes: 4k
+    KIND_SECONDS,   // 30s
+    KIND_MS,        // 250ms
+    KIND_LINGER,    // seconds, or off
+    KIND_WORD,      // the name of something
+    KIND_READ_FLAG, // these two can only be read
+    KIND_READ_NUMBER,
 };
 
 // Time-outs of socket(7) are left out, since no call here blocks in the kernel.
@@ -28,46 +30,68 @@ static const struct row {
     enum kind kind;
     int level, number;
     int level6, number6; // 0: the same
+    const char *help;
 } rows[] = {
-    {"reuseaddr", KIND_FLAG, SOL_SOCKET, SO_REUSEADDR, 0, 0},
-    {"reuseport", KIND_FLAG, SOL_SOCKET, SO_REUSEPORT, 0, 0},
-    {"keepalive", KIND_FLAG, SOL_SOCKET, SO_KEEPALIVE, 0, 0},
-    {"broadcast", KIND_FLAG, SOL_SOCKET, SO_BROADCAST, 0, 0},
-    {"oobinline", KIND_FLAG, SOL_SOCKET, SO_OOBINLINE, 0, 0},
-    {"dontroute", KIND_FLAG, SOL_SOCKET, SO_DONTROUTE, 0, 0},
-    {"linger", KIND_LINGER, SOL_SOCKET, SO_LINGER, 0, 0},
-    {"sndbuf", KIND_SIZE, SOL_SOCKET, SO_SNDBUF, 0, 0},
-    {"rcvbuf", KIND_SIZE, SOL_SOCKET, SO_RCVBUF, 0, 0},
-    {"sndbufforce", KIND_SIZE, SOL_SOCKET, SO_SNDBUFFORCE, 0, 0},
-    {"rcvbufforce", KIND_SIZE, SOL_SOCKET, SO_RCVBUFFORCE, 0, 0},
-    {"rcvlowat", KIND_SIZE, SOL_SOCKET, SO_RCVLOWAT, 0, 0},
-    {"priority", KIND_NUMBER, SOL_SOCKET, SO_PRIORITY, 0, 0},
-    {"mark", KIND_NUMBER, SOL_SOCKET, SO_MARK, 0, 0},
-    {"busy_poll", KIND_NUMBER, SOL_SOCKET, SO_BUSY_POLL, 0, 0},
-    {"incoming_cpu", KIND_NUMBER, SOL_SOCKET, SO_INCOMING_CPU, 0, 0},
-    {"bindtodevice", KIND_WORD, SOL_SOCKET, SO_BINDTODEVICE, 0, 0},
-    {"nodelay", KIND_FLAG, IPPROTO_TCP, TCP_NODELAY, 0, 0},
-    {"cork", KIND_FLAG, IPPROTO_TCP, TCP_CORK, 0, 0},
-    {"quickack", KIND_FLAG, IPPROTO_TCP, TCP_QUICKACK, 0, 0},
-    {"maxseg", KIND_SIZE, IPPROTO_TCP, TCP_MAXSEG, 0, 0},
-    {"keepidle", KIND_SECONDS, IPPROTO_TCP, TCP_KEEPIDLE, 0, 0},
-    {"keepintvl", KIND_SECONDS, IPPROTO_TCP, TCP_KEEPINTVL, 0, 0},
-    {"keepcnt", KIND_NUMBER, IPPROTO_TCP, TCP_KEEPCNT, 0, 0},
-    {"syncnt", KIND_NUMBER, IPPROTO_TCP, TCP_SYNCNT, 0, 0},
-    {"linger2", KIND_SECONDS, IPPROTO_TCP, TCP_LINGER2, 0, 0},
-    {"defer_accept", KIND_SECONDS, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, 0},
-    {"window_clamp", KIND_SIZE, IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, 0},
-    {"user_timeout", KIND_MS, IPPROTO_TCP, TCP_USER_TIMEOUT, 0, 0},
-    {"notsent_lowat", KIND_SIZE, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0, 0},
-    {"congestion", KIND_WORD, IPPROTO_TCP, TCP_CONGESTION, 0, 0},
-    {"fastopen", KIND_NUMBER, IPPROTO_TCP, TCP_FASTOPEN, 0, 0},
-    {"ttl", KIND_NUMBER, IPPROTO_IP, IP_TTL, IPPROTO_IPV6, IPV6_UNICAST_HOPS},
-    {"tos", KIND_NUMBER, IPPROTO_IP, IP_TOS, IPPROTO_IPV6, IPV6_TCLASS},
-    {"multicast_ttl", KIND_NUMBER, IPPROTO_IP, IP_MULTICAST_TTL, IPPROTO_IPV6, IPV6_MULTICAST_HOPS},
-    {"multicast_loop", KIND_FLAG, IPPROTO_IP, IP_MULTICAST_LOOP, IPPROTO_IPV6, IPV6_MULTICAST_LOOP},
-    {"mtu_discover", KIND_NUMBER, IPPROTO_IP, IP_MTU_DISCOVER, IPPROTO_IPV6, IPV6_MTU_DISCOVER},
-    {"freebind", KIND_FLAG, IPPROTO_IP, IP_FREEBIND, 0, 0},
-    {"transparent", KIND_FLAG, IPPROTO_IP, IP_TRANSPARENT, IPPROTO_IPV6, IPV6_TRANSPARENT},
+    {"reuseaddr", KIND_FLAG, SOL_SOCKET, SO_REUSEADDR, 0, 0, "listen in spite of old connections"},
+    {"reuseport", KIND_FLAG, SOL_SOCKET, SO_REUSEPORT, 0, 0, "several sockets listen on one port"},
+    {"keepalive", KIND_FLAG, SOL_SOCKET, SO_KEEPALIVE, 0, 0, "ask whether a silent peer is there"},
+    {"broadcast", KIND_FLAG, SOL_SOCKET, SO_BROADCAST, 0, 0, "may send datagrams to everybody"},
+    {"oobinline", KIND_FLAG, SOL_SOCKET, SO_OOBINLINE, 0, 0, "urgent bytes stay in the stream"},
+    {"dontroute", KIND_FLAG, SOL_SOCKET, SO_DONTROUTE, 0, 0, "only to hosts on the same link"},
+    {"debug", KIND_FLAG, SOL_SOCKET, SO_DEBUG, 0, 0, "keep the kernel's debugging notes"},
+    {"linger", KIND_LINGER, SOL_SOCKET, SO_LINGER, 0, 0, "how long close waits; 0 resets"},
+    {"sndbuf", KIND_SIZE, SOL_SOCKET, SO_SNDBUF, 0, 0, "bytes that wait to be sent; doubled"},
+    {"rcvbuf", KIND_SIZE, SOL_SOCKET, SO_RCVBUF, 0, 0, "bytes that wait to be read; doubled"},
+    {"sndbufforce", KIND_SIZE, SOL_SOCKET, SO_SNDBUFFORCE, 0, 0,
+     "sndbuf beyond the limit, as root"},
+    {"rcvbufforce", KIND_SIZE, SOL_SOCKET, SO_RCVBUFFORCE, 0, 0,
+     "rcvbuf beyond the limit, as root"},
+    {"rcvlowat", KIND_SIZE, SOL_SOCKET, SO_RCVLOWAT, 0, 0, "as few bytes make it readable"},
+    {"priority", KIND_NUMBER, SOL_SOCKET, SO_PRIORITY, 0, 0, "of its packets in the queue"},
+    {"mark", KIND_NUMBER, SOL_SOCKET, SO_MARK, 0, 0, "of its packets, for routing rules"},
+    {"busy_poll", KIND_NUMBER, SOL_SOCKET, SO_BUSY_POLL, 0, 0, "microseconds to look for packets"},
+    {"incoming_cpu", KIND_NUMBER, SOL_SOCKET, SO_INCOMING_CPU, 0, 0,
+     "processor that handles its packets"},
+    {"bindtodevice", KIND_WORD, SOL_SOCKET, SO_BINDTODEVICE, 0, 0, "only by this interface"},
+    {"type", KIND_READ_NUMBER, SOL_SOCKET, SO_TYPE, 0, 0, "1 stream, 2 datagram, 3 raw"},
+    {"domain", KIND_READ_NUMBER, SOL_SOCKET, SO_DOMAIN, 0, 0,
+     "the family: 2 IPv4, 10 IPv6, 1 Unix"},
+    {"protocol", KIND_READ_NUMBER, SOL_SOCKET, SO_PROTOCOL, 0, 0, "6 TCP, 17 UDP"},
+    {"acceptconn", KIND_READ_FLAG, SOL_SOCKET, SO_ACCEPTCONN, 0, 0, "it listens"},
+    {"error", KIND_READ_NUMBER, SOL_SOCKET, SO_ERROR, 0, 0, "what went wrong; 0 when read again"},
+    {"nodelay", KIND_FLAG, IPPROTO_TCP, TCP_NODELAY, 0, 0, "send small pieces at once"},
+    {"cork", KIND_FLAG, IPPROTO_TCP, TCP_CORK, 0, 0, "hold back until a packet is full"},
+    {"quickack", KIND_FLAG, IPPROTO_TCP, TCP_QUICKACK, 0, 0, "acknowledge at once"},
+    {"maxseg", KIND_SIZE, IPPROTO_TCP, TCP_MAXSEG, 0, 0, "largest segment, in bytes"},
+    {"keepidle", KIND_SECONDS, IPPROTO_TCP, TCP_KEEPIDLE, 0, 0, "silence before keepalive asks"},
+    {"keepintvl", KIND_SECONDS, IPPROTO_TCP, TCP_KEEPINTVL, 0, 0,
+     "between two questions of keepalive"},
+    {"keepcnt", KIND_NUMBER, IPPROTO_TCP, TCP_KEEPCNT, 0, 0, "questions before it gives up"},
+    {"syncnt", KIND_NUMBER, IPPROTO_TCP, TCP_SYNCNT, 0, 0, "times to call before connect fails"},
+    {"linger2", KIND_SECONDS, IPPROTO_TCP, TCP_LINGER2, 0, 0, "in FIN_WAIT2 after close"},
+    {"defer_accept", KIND_SECONDS, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, 0,
+     "accept only when data are there"},
+    {"window_clamp", KIND_SIZE, IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, 0,
+     "largest window that is offered"},
+    {"user_timeout", KIND_MS, IPPROTO_TCP, TCP_USER_TIMEOUT, 0, 0,
+     "how long data may go unanswered"},
+    {"notsent_lowat", KIND_SIZE, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0, 0,
+     "writable when so few are unsent"},
+    {"congestion", KIND_WORD, IPPROTO_TCP, TCP_CONGESTION, 0, 0, "algorithm of congestion control"},
+    {"fastopen", KIND_NUMBER, IPPROTO_TCP, TCP_FASTOPEN, 0, 0, "queue of callers with data in SYN"},
+    {"ttl", KIND_NUMBER, IPPROTO_IP, IP_TTL, IPPROTO_IPV6, IPV6_UNICAST_HOPS,
+     "hops that its packets live"},
+    {"tos", KIND_NUMBER, IPPROTO_IP, IP_TOS, IPPROTO_IPV6, IPV6_TCLASS,
+     "class of service of its packets"},
+    {"multicast_ttl", KIND_NUMBER, IPPROTO_IP, IP_MULTICAST_TTL, IPPROTO_IPV6, IPV6_MULTICAST_HOPS,
+     "the same for multicast"},
+    {"multicast_loop", KIND_FLAG, IPPROTO_IP, IP_MULTICAST_LOOP, IPPROTO_IPV6, IPV6_MULTICAST_LOOP,
+     "its multicast comes back here, too"},
+    {"mtu_discover", KIND_NUMBER, IPPROTO_IP, IP_MTU_DISCOVER, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+     "how the size of packets is found"},
+    {"freebind", KIND_FLAG, IPPROTO_IP, IP_FREEBIND, 0, 0, "bind to addresses that are not here"},
+    {"transparent", KIND_FLAG, IPPROTO_IP, IP_TRANSPARENT, IPPROTO_IPV6, IPV6_TRANSPARENT,
+     "bind to anybody's address"},
 };
 
 static const struct row *find_row(const char *name, size_t length)
@@ -206,6 +230,8 @@ static bool read_value(enum kind kind, const char *text, struct sockopt *ret)
         ret->size = (socklen_t)strlen(text);
         memcpy(ret->value, text, ret->size);
         return ret->size > 0;
+    default:
+        return false;
     }
     ret->size = sizeof number;
     memcpy(ret->value, &number, sizeof number);
@@ -256,6 +282,8 @@ int sockopt_next(const char **text, struct sockopt *ret, char *why, size_t why_s
     const struct row *row = find_row(at, length);
     if (!row)
         return fail(why, why_size, "there is no socket option ", at, length);
+    if (row->kind >= KIND_READ_FLAG)
+        return fail(why, why_size, "this socket option can only be read: ", at, length);
     bool alone = length == size && (row->kind == KIND_FLAG || row->kind == KIND_NUMBER);
     const char *from = length == size ? at + size : at + length + 1;
     size_t count = (size_t)(at + size - from);
@@ -277,4 +305,76 @@ int sockopt_next(const char **text, struct sockopt *ret, char *why, size_t why_s
         return fail_value(row, why, why_size, from, count);
     *text = at + size;
     return 1;
+}
+
+// ---- The table for others ---------------------------------------------------------------------
+
+static const char *type_of(enum kind kind)
+{
+    static const char *const types[] = {
+        [KIND_FLAG] = "flag",    [KIND_NUMBER] = "number",  [KIND_SIZE] = "size",
+        [KIND_SECONDS] = "time", [KIND_MS] = "time",        [KIND_LINGER] = "time, off",
+        [KIND_WORD] = "name",    [KIND_READ_FLAG] = "flag", [KIND_READ_NUMBER] = "number",
+    };
+    return types[kind];
+}
+
+static const char *page_of(int level)
+{
+    return level == SOL_SOCKET ? "socket" : level == IPPROTO_TCP ? "tcp" : "ip";
+}
+
+bool sockopt_describe(int index, struct sockopt_about *ret_about)
+{
+    if (index < 0 || (size_t)index >= sizeof rows / sizeof *rows)
+        return false;
+    const struct row *row = &rows[index];
+    *ret_about = (struct sockopt_about){
+        .name = row->name,
+        .type = type_of(row->kind),
+        .page = page_of(row->level),
+        .help = row->help,
+        .read_only = row->kind >= KIND_READ_FLAG,
+        .level = row->level,
+        .number = row->number,
+        .level6 = row->level6 ? row->level6 : row->level,
+        .number6 = row->level6 ? row->number6 : row->number,
+    };
+    return true;
+}
+
+static void print_linger(const void *value, struct text *text)
+{
+    struct linger linger;
+    memcpy(&linger, value, sizeof linger);
+    if (linger.l_onoff)
+        text_addf(text, "%ds", linger.l_linger);
+    else
+        text_add(text, "off");
+}
+
+static void print_word(const char *word, size_t size, struct text *text)
+{
+    size_t length = strnlen(word, size);
+    text_escape(text, word, length);
+    if (length == 0)
+        text_add(text, "none");
+}
+
+void sockopt_print(int index, const void *value, socklen_t size, char *ret_text, size_t text_size)
+{
+    static const char *const units[] = {[KIND_SECONDS] = "s", [KIND_MS] = "ms"};
+    enum kind kind = rows[index].kind;
+    struct text text;
+    int number = 0;
+    text_init(&text, ret_text, text_size);
+    if (kind == KIND_WORD)
+        print_word(value, size, &text);
+    else if (kind == KIND_LINGER && size == sizeof(struct linger))
+        print_linger(value, &text);
+    else if (size == sizeof number) {
+        memcpy(&number, value, sizeof number);
+        text_addf(&text, "%d%s", number,
+                  kind == KIND_SECONDS || kind == KIND_MS ? units[kind] : "");
+    }
 }

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -23,3 +24,17 @@ struct sockopt {
 // why      gets the reason of a failure, in printable ASCII; 256 bytes are enough
 // returns  1 *ret is it; 0 the text is at its end; -EINVAL
 int sockopt_next(const char **text, struct sockopt *ret, char *why, size_t why_size);
+
+// A row of the table of options.
+struct sockopt_about {
+    const char *name, *type, *help;
+    const char *page; // of the manual: "socket", "tcp", "ip"
+    bool read_only;
+    int level, number, level6, number6; // as in struct sockopt
+};
+
+// returns  false past the last one
+bool sockopt_describe(int index, struct sockopt_about *ret_about);
+
+// Writes what getsockopt(2) has said of an option as sockopt_next reads it. "" for what it cannot have said.
+void sockopt_print(int index, const void *value, socklen_t size, char *ret_text, size_t text_size);

@@ -144,12 +144,61 @@ static void what_makes_no_sense_is_said(void **state)
     }
 }
 
+static void values_are_printed_as_they_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *printed;
+    } cases[] = {
+        {"nodelay", "1"},      {"rcvbuf=4k", "4096"},       {"keepidle=2m", "120s"},
+        {"linger=off", "off"}, {"linger=3s", "3s"},         {"user_timeout=2s", "2000ms"},
+        {"ttl=-1", "-1"},      {"congestion=reno", "reno"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *text = cases[i].text;
+        struct sockopt option;
+        struct sockopt_about about;
+        char printed[32] = "";
+        int index = 0;
+        assert_int_equal(sockopt_next(&text, &option, NULL, 0), 1);
+        while (sockopt_describe(index, &about) && strcmp(about.name, option.name) != 0)
+            index++;
+        sockopt_print(index, option.value, option.size, printed, sizeof printed);
+        assert_string_equal(printed, cases[i].printed);
+    }
+}
+
+static void each_option_of_the_table_can_be_found(void **state)
+{
+    (void)state;
+    struct sockopt_about about;
+    int count = 0;
+    while (sockopt_describe(count, &about)) {
+        const char *text = about.name;
+        struct sockopt option;
+        char why[256] = "";
+        int rc = sockopt_next(&text, &option, why, sizeof why);
+        if (rc == 1)
+            assert_string_equal(option.name, about.name);
+        else if (about.read_only)
+            assert_non_null(strstr(why, "this socket option can only be read: "));
+        else
+            assert_true(strstr(why, " is wanted") && strstr(why, ", not nothing"));
+        assert_true(strlen(about.help) > 0 && strlen(about.help) <= 35);
+        count++;
+    }
+    assert_true(count > 40);
+    assert_false(sockopt_describe(-1, &about));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_values_are_those_of_the_man_pages),
         cmocka_unit_test(ipv6_has_options_of_its_own),
         cmocka_unit_test(several_follow_each_other),
+        cmocka_unit_test(values_are_printed_as_they_are_read),
+        cmocka_unit_test(each_option_of_the_table_can_be_found),
         cmocka_unit_test(linger_is_a_time_or_off),
         cmocka_unit_test(a_word_is_taken_as_it_is),
         cmocka_unit_test(what_makes_no_sense_is_said),

@@ -9,7 +9,8 @@ import pytest
 
 from programs import BUILD, DOORBELL, PATIENCE, run
 
-PAGES = ["doorbell", "serve", "connect", "resolve", "addresses", "exit-codes"]
+PAGES = ["doorbell", "serve", "connect", "resolve", "addresses", "exit-codes", "script", "options", "ports", "types",
+         "transports"]
 COMMANDS = ["serve", "connect", "resolve"]
 
 
