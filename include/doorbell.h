@@ -175,6 +175,7 @@ struct bell_server_options {
 //          -1 EADDRNOTAVAIL  not an address of this machine
 //          -1 EACCES         a port below 1024, or a socket file in a forbidden place
 //          -1 ENAMETOOLONG   a path longer than 107 bytes
+//          -1 ESOCKTNOSUPPORT  sctp: this kernel has no SCTP
 //          -1 EBUSY          fork models need a process with one thread
 //          -1 ETIMEDOUT      it was stopped, and conversations were cut short after the grace time
 //          -1 ...            what socket(2), bind(2), listen(2), fork(2) said
@@ -295,6 +296,7 @@ struct bell_options {
 //          NULL ECONNREFUSED   nobody listens there
 //          NULL ETIMEDOUT      the time of `timeout` was not enough
 //          NULL EADDRNOTAVAIL  out of local ports, or not an address of this machine
+//          NULL ESOCKTNOSUPPORT  sctp: this kernel has no SCTP
 //          NULL ...            what socket(2), connect(2) said of the last address
 // waits    yes
 BELL_API bell_conn *bell_connect(const char *address, const struct bell_options *options);

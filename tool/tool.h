@@ -17,6 +17,7 @@ enum exit_code {
     EXIT_TIME = 5,    // timed out
     EXIT_BROKEN = 6,  // broken in the middle: data may be missing
     EXIT_LISTEN = 8,  // cannot listen there
+    EXIT_KERNEL = 9,  // this kernel does not have it
     EXIT_NOT_RUN = 126,
     EXIT_NOT_FOUND = 127,
 };

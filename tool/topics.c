@@ -83,6 +83,7 @@ const struct page exit_codes_page = {
                    "       stopped\n"
                    "  6    broken in the middle: a reset, a full disk; data may be missing\n"
                    "  8    cannot listen: in use, not permitted, not an address of this machine\n"
+                   "  9    this kernel does not have it: SCTP\n"
                    "  126  serve exec: the program cannot be run\n"
                    "  127  serve exec: there is no such program\n"
                    "\n"

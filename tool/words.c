@@ -21,6 +21,8 @@ enum exit_code exit_code_of(int error)
     case ENOTSOCK:
     case EPROTOTYPE:
         return EXIT_USAGE;
+    case ESOCKTNOSUPPORT:
+        return EXIT_KERNEL;
     case ENOENT:
         return EXIT_NAME;
     case ETIMEDOUT:

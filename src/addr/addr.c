@@ -416,22 +416,22 @@ static const struct scheme {
     enum addr_scheme scheme;
     int type;
     enum addr_family family;
-    bool later; // known, and not here yet
+    int error; // 0, or why it is not to be had
 } schemes[] = {
-    {"tcp", ADDR_INET, SOCK_STREAM, ADDR_ANY, false},
-    {"tcp4", ADDR_INET, SOCK_STREAM, ADDR_V4, false},
-    {"tcp6", ADDR_INET, SOCK_STREAM, ADDR_V6, false},
-    {"udp", ADDR_INET, SOCK_DGRAM, ADDR_ANY, false},
-    {"udp4", ADDR_INET, SOCK_DGRAM, ADDR_V4, false},
-    {"udp6", ADDR_INET, SOCK_DGRAM, ADDR_V6, false},
-    {"unix", ADDR_UNIX, SOCK_STREAM, ADDR_ANY, false},
-    {"unixgram", ADDR_UNIX, SOCK_DGRAM, ADDR_ANY, false},
-    {"unixpacket", ADDR_UNIX, SOCK_SEQPACKET, ADDR_ANY, false},
-    {"fd", ADDR_FD, 0, ADDR_ANY, false},
-    {"tls", ADDR_INET, SOCK_STREAM, ADDR_ANY, true},
-    {"tls4", ADDR_INET, SOCK_STREAM, ADDR_V4, true},
-    {"tls6", ADDR_INET, SOCK_STREAM, ADDR_V6, true},
-    {"sctp", ADDR_INET, SOCK_STREAM, ADDR_ANY, true},
+    {"tcp", ADDR_INET, SOCK_STREAM, ADDR_ANY, 0},
+    {"tcp4", ADDR_INET, SOCK_STREAM, ADDR_V4, 0},
+    {"tcp6", ADDR_INET, SOCK_STREAM, ADDR_V6, 0},
+    {"udp", ADDR_INET, SOCK_DGRAM, ADDR_ANY, 0},
+    {"udp4", ADDR_INET, SOCK_DGRAM, ADDR_V4, 0},
+    {"udp6", ADDR_INET, SOCK_DGRAM, ADDR_V6, 0},
+    {"unix", ADDR_UNIX, SOCK_STREAM, ADDR_ANY, 0},
+    {"unixgram", ADDR_UNIX, SOCK_DGRAM, ADDR_ANY, 0},
+    {"unixpacket", ADDR_UNIX, SOCK_SEQPACKET, ADDR_ANY, 0},
+    {"fd", ADDR_FD, 0, ADDR_ANY, 0},
+    {"tls", ADDR_INET, SOCK_STREAM, ADDR_ANY, -EPROTONOSUPPORT},
+    {"tls4", ADDR_INET, SOCK_STREAM, ADDR_V4, -EPROTONOSUPPORT},
+    {"tls6", ADDR_INET, SOCK_STREAM, ADDR_V6, -EPROTONOSUPPORT},
+    {"sctp", ADDR_INET, SOCK_SEQPACKET, ADDR_ANY, -ESOCKTNOSUPPORT},
 };
 
 static const struct scheme *find_scheme(struct part name)
@@ -468,8 +468,8 @@ static int parse_scheme(struct part text, struct addr *addr, struct text *why)
     bool url = colon && begins_with_slashes(rest);
     const struct scheme *scheme = find_scheme(name);
 
-    if (scheme && scheme->later)
-        return refuse(why, -EPROTONOSUPPORT, "%s: is not supported yet", scheme->name);
+    if (scheme && scheme->error)
+        return refuse(why, scheme->error, "%s: is not supported yet", scheme->name);
     if (scheme) {
         addr->scheme = scheme->scheme;
         addr->type = scheme->type;

@@ -48,7 +48,8 @@ struct addr {
 // ASCII ("port 70000 is above 65535"); it may be NULL when why_size is 0; 256 bytes are enough.
 //
 // Returns 0; -EINVAL; -ENAMETOOLONG for a host, port or path that no socket can have; or
-// -EPROTONOSUPPORT for a scheme that is none, or that is known and not here yet (tls, ...).
+// -EPROTONOSUPPORT for a scheme that is none, or that is known and not here yet (tls, ...);
+// -ESOCKTNOSUPPORT for sctp:, of which the kernel has more to say.
 int addr_parse(const char *text, struct addr *ret_addr, char *why, size_t why_size);
 
 // The number of a port, 0 to 65535; -EINVAL when it is the name of a service, which has to be

@@ -237,6 +237,7 @@ static const struct {
     {"tcp:239.1.2.3%lo:7", -EINVAL, "host 239.1.2.3%lo has characters that no name has"},
     {"unixpacket:@", -EINVAL, "the path of the unix socket is missing"},
     {"tls://h:443", -EPROTONOSUPPORT, "tls: is not supported yet"},
+    {"sctp:h:443", -ESOCKTNOSUPPORT, "sctp: is not supported yet"},
     {"http://h/", -EPROTONOSUPPORT, "http:// is not a kind of address; tcp, udp, unix and fd are"},
     {"7464\n", -EINVAL, "the address has a control character in it: 7464\\x0a"},
     {"/tmp/\x1b[2J", -EINVAL, "the address has a control character in it: /tmp/\\x1b[2J"},

@@ -8,6 +8,7 @@
 
 #include "addr/addr.h"
 #include "conn/conn.h"
+#include "door/sctp.h"
 #include "door/sockopts.h"
 #include "door/udp.h"
 #include "kernel/kernel.h"
@@ -319,6 +320,8 @@ static int parse_whom(struct calling *calling)
 {
     char why[256];
     int rc = addr_parse(calling->text, &calling->addr, why, sizeof why);
+    if (rc == -ESOCKTNOSUPPORT)
+        return sctp_refuse("connect", calling->text);
     if (rc < 0)
         return failure_say(rc, "connect %.200s: %s", calling->text, why);
     if (calling->addr.wildcard)

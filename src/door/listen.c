@@ -10,6 +10,7 @@
 
 #include "conn/dgram.h"
 #include "door/door.h"
+#include "door/sctp.h"
 #include "door/sockopts.h"
 #include "door/udp.h"
 #include "kernel/kernel.h"
@@ -461,6 +462,10 @@ int listener_open(const char *address, const struct bell_server_options *options
     opening.end = &opening.list;
     char why[256];
     int rc = addr_parse(address, &opening.addr, why, sizeof why);
+    if (rc == -ESOCKTNOSUPPORT) {
+        (void)sctp_refuse("listen", address);
+        return -errno;
+    }
     if (rc < 0) {
         (void)failure_say(rc, "listen %.100s: %s", address, why);
         return rc;

@@ -214,7 +214,6 @@ def test_a_second_signal_cuts_conversations_short(model):
     ("[::1]", "port"),
     ("[::1:7464", "bracket"),
     ("udp:70000", "70000 is above 65535"),
-    ("sctp:7464", "sctp"),
     ("gopher://localhost:70", "gopher|no"),
     ("fd:x", "fd:x"),
     ("fd:0", "listening|socket"),

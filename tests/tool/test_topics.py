@@ -1,5 +1,6 @@
 """The topics of the help that look at this machine: options, ports, types, transports."""
 
+import errno
 import os
 import re
 import socket
@@ -135,6 +136,32 @@ def test_R9_raw_sockets_are_not_for_everybody():
         pytest.skip("nobody cannot be had here: %s" % done.stderr)
     assert re.search(r"^  SOCK_RAW +ICMP +- +no: only for root, or with CAP_NET_RAW$", done.stdout, re.MULTILINE)
     assert re.search(r"^  SOCK_STREAM +TCP over IPv4 +tcp4: +yes$", done.stdout, re.MULTILINE)
+
+
+def kernel_without_sctp():
+    """The error that this kernel has for a socket of SCTP; skips the test where it has SCTP."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, 132).close()
+    except OSError as error:
+        return error.errno
+    pytest.skip("this kernel has SCTP, and doorbell does not speak it")
+
+
+@pytest.mark.parametrize("command, what", [
+    (["connect", "sctp:127.0.0.1:7464"], "connect"), (["connect", "-l", "sctp:127.0.0.1:0"], "listen"),
+    (["serve", "upper", "sctp:127.0.0.1:0"], "listen")])
+def test_R6_sctp_is_refused_in_a_sentence_with_a_code_of_its_own(command, what):
+    assert kernel_without_sctp() == errno.ESOCKTNOSUPPORT
+    done = run(*command)
+    assert (done.returncode, done.stdout) == (9, b"")
+    assert done.stderr.decode() == "doorbell: %s %s: SCTP is not available in this kernel\n" % (what, command[-1])
+
+
+def test_R6_the_list_of_types_tells_it_too():
+    kernel_without_sctp()
+    text = help_on("types")
+    assert re.search(r"^  SOCK_SEQPACKET +SCTP +sctp: +no: Socket type not supported$", text, re.MULTILINE)
+    assert re.search(r"^  SOCK_STREAM +SCTP +- +no: Protocol not supported$", text, re.MULTILINE)
 
 
 # ---- transports -----------------------------------------------------------------------------------------
