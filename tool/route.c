@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MESSAGE_SIZE = 8192, ADDRESS_MAX = 16 };
+enum { MESSAGE_SIZE = 2048, ADDRESS_MAX = 16 };
 
 // A question, and later its answer.
 union message {
