@@ -136,7 +136,7 @@ SERVERS = [
     Server("nc.traditional -l", ("nc.traditional", "-v", "-l", "-s", "127.0.0.1"), closes="end", **BY_HAND,
            needs="nc.traditional"),
     Server("ncat -l", ("ncat", "-v", "-l", "127.0.0.1", "0"), **BY_HAND, needs="ncat"),
-    Server("socat", ("socat", "-d", "-d", "-t", "60", "-", "TCP-LISTEN:0,bind=127.0.0.1"), closes="half", **BY_HAND,
+    Server("socat TCP-LISTEN", ("socat", "-d", "-d", "-t", "60", "-", "TCP-LISTEN:0,bind=127.0.0.1"), closes="half", **BY_HAND,
            needs="socat"),
     Server("socat EXEC:tr", ("socat", "-d", "-d", "-t", "60", "TCP-LISTEN:0,bind=127.0.0.1,fork",
                              "EXEC:tr a-z A-Z"), waits_for="end", needs="socat"),
