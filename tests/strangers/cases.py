@@ -32,7 +32,10 @@ class Serving(Party):
     """`doorbell serve` of these words."""
 
     def __init__(self, *words, model=None, at="127.0.0.1:0"):
-        super().__init__([DOORBELL, "serve", *words, *([at] if at else [])], None, env={"BELL_MODEL": model} if model else {})
+        options = ["-m", model] if model else []
+        if model in ("prefork", "pool"):
+            options += ["-w", "2"]  # however many processors there are
+        super().__init__([DOORBELL, "serve", *options, *words, *([at] if at else [])], None)
         self.number = self.port()
 
     def answers(self, said=LINE, answer=ANSWER):

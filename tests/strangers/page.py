@@ -27,9 +27,9 @@ A row is a server, a column a client.
 * **waits**: both wait for each other, and no answer is shown.
 * **nothing**, **no**: the client ends without an answer.
 
-At `nc -l`, `ncat -l`, `socat TCP-LISTEN` and `doorbell connect -l` somebody sits who reads what comes and types the answer. `socat` is
-called with `-t 60`, so that it does not give up after half a second; `telnet` has a stdin that stays open until the
-answer is there.
+At `nc -l`, `ncat -l`, `socat TCP-LISTEN` and `doorbell connect -l` somebody sits who reads what comes and types the
+answer. `socat` is called with `-t 60`, so that it does not give up after half a second; `telnet` has a stdin that
+stays open until the answer is there.
 
 ## Why not
 

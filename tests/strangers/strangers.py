@@ -47,7 +47,7 @@ class Server:
     name: str
     command: tuple
     waits_for: str = "line"    # and answers then; or bytes as they come; one read; the end; somebody who is typing
-    closes: str = "answer"     # hangs up after it; or at the end of its client; or says only that it has finished; or never
+    closes: str = "answer"     # hangs up after it; or at the end of its client; or half-closes; or never
     answer: bytes = WORDS.upper()
     by_bytes: bool = False
     pads: bool = False
@@ -138,8 +138,8 @@ SERVERS = [
     Server("ncat -l", ("ncat", "-v", "-l", "127.0.0.1", "0"), **BY_HAND, needs="ncat"),
     Server("socat TCP-LISTEN", ("socat", "-d", "-d", "-t", "60", "-", "TCP-LISTEN:0,bind=127.0.0.1"), closes="half", **BY_HAND,
            needs="socat"),
-    Server("socat EXEC:tr", ("socat", "-d", "-d", "-t", "60", "TCP-LISTEN:0,bind=127.0.0.1,fork",
-                             "EXEC:tr a-z A-Z"), waits_for="end", needs="socat"),
+    Server("socat EXEC:tr", ("socat", "-d", "-d", "-t", "60", "TCP-LISTEN:0,bind=127.0.0.1,fork", "EXEC:tr a-z A-Z"),
+           waits_for="end", needs="socat"),
 ]
 
 BY_NAME = {stranger.name: stranger for stranger in CLIENTS + SERVERS}

@@ -112,7 +112,7 @@ def test_p29_p30_a_word_without_a_newline_comes_back(word, echo, made):
 
 @pytest.mark.parametrize("model", ["iterative", "threads", "pool", "coroutines"])
 def test_p34_an_empty_service_hangs_up(model, made):
-    with Serving("exec", model=model, at=None, *["127.0.0.1:0", "--", "true"]) as server:
+    with Serving("exec", "127.0.0.1:0", "--", "true", model=model, at=None) as server:
         done = call(BY_NAME["phone_client"], made, server.number, b"")
         assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
 
@@ -240,7 +240,8 @@ def test_p40_a_page_is_served_to_curl(web):
 
 def test_p41_a_page_is_fetched(tmp_path):
     (tmp_path / "index.html").write_text("<p>Come in.\n")
-    with Party([sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path)], None) as server:
+    words = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    with Party(words, None) as server:
         port = int(server.wait_for_words(rb"port (\d+)", "stdout")[1])
         done = connect(port, b"GET / HTTP/1.0\r\n\r\n")
         assert done.returncode == 0
