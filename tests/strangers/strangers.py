@@ -8,6 +8,7 @@ import dataclasses
 import pathlib
 import re
 import shutil
+import sys
 
 from programs import DOORBELL
 
@@ -74,7 +75,7 @@ def java(*words):
 
 
 def python(name, *words):
-    return ("python3", str(HERE / "python" / name), *words)
+    return (sys.executable, str(HERE / "python" / name), *words)
 
 
 def perl(name, *words):
