@@ -64,9 +64,8 @@ static bool failed(struct exchange *x)
         return false;
     complain("%s (messages: %llu sent, %llu received)", bell_error(), x->messages_sent,
              x->messages_received);
-    end_with(x, error == ECONNREFUSED ? EXIT_REFUSED
-                : error == ETIMEDOUT  ? EXIT_TIME
-                                      : EXIT_BROKEN);
+    int code = (int)exit_code_of(error);
+    end_with(x, code == EXIT_REFUSED || code == EXIT_TIME ? code : EXIT_BROKEN);
     return false;
 }
 

@@ -69,18 +69,50 @@ static void show(const struct letter *letter, char mark, const char *data, size_
 
 // ---- Answering --------------------------------------------------------------------------------
 
-static void send_answer(struct letter *letter, size_t size, size_t answer_size)
+static void send_answer(const struct letter *letter, size_t answer_size)
 {
-    struct serving *serving = letter->serving;
-    if (serving->manner.delay && bell_sleep(serving->manner.delay) < 0)
-        return;
     show(letter, '>', letter->data, answer_size);
-    if (bell_sendto(letter->dgram, letter->data, answer_size, &letter->about) < 0) {
-        if (errno != ECANCELED && errno != ESHUTDOWN)
-            refuse(letter, UNSENDABLE, strerror(errno));
-        return;
+    if (bell_sendto(letter->dgram, letter->data, answer_size, &letter->about) >= 0)
+        tell_answer(letter, letter->size, (ssize_t)answer_size);
+    else if (errno != ECANCELED && errno != ESHUTDOWN)
+        refuse(letter, UNSENDABLE, strerror(errno));
+}
+
+// A letter of its own, with its answer: of --delay.
+struct later {
+    struct letter letter;
+    size_t answer_size;
+    char data[];
+};
+
+static int send_later(void *arg)
+{
+    struct later *later = arg;
+    if (bell_sleep(later->letter.serving->manner.delay) == 0)
+        send_answer(&later->letter, later->answer_size);
+    free(later);
+    return 0;
+}
+
+// Coroutines think of many answers at once; others, and who has no memory left, of one after the other.
+static bool may_wait_beside(const struct letter *letter)
+{
+    return !strncmp(bell_server_choice(letter->serving->dgrams), "coroutines", 10);
+}
+
+static void answer_after_delay(const struct letter *letter, size_t answer_size)
+{
+    struct later *later = may_wait_beside(letter) ? malloc(sizeof *later + answer_size) : NULL;
+    if (later) {
+        *later = (struct later){.letter = *letter, .answer_size = answer_size};
+        later->letter.data = later->data;
+        memcpy(later->data, letter->data, answer_size);
+        if (bell_go(NULL, send_later, later) == 0)
+            return;
+        free(later);
     }
-    tell_answer(letter, size, (ssize_t)answer_size);
+    if (bell_sleep(letter->serving->manner.delay) == 0)
+        send_answer(letter, answer_size);
 }
 
 static void answer_letter(struct letter *letter, enum refusal refusal)
@@ -95,8 +127,10 @@ static void answer_letter(struct letter *letter, enum refusal refusal)
         refuse(letter, refusal, "");
     else if ((size_t)n > size && !strangers_is_home(&letter->about))
         refuse(letter, GROWS, "");
+    else if (serving->manner.delay)
+        answer_after_delay(letter, (size_t)n);
     else
-        send_answer(letter, size, (size_t)n);
+        send_answer(letter, (size_t)n);
 }
 
 // With --once the first one that is read is the last; another worker may have one at the same time.

@@ -53,10 +53,10 @@ class Program:
     def end_input(self):
         self.process.stdin.close()
 
-    def hear(self, count):
+    def hear(self, count, seconds=PATIENCE):
         data = b""
         while len(data) < count:
-            assert select.select([self.process.stdout], [], [], PATIENCE)[0], data
+            assert select.select([self.process.stdout], [], [], seconds)[0], data
             piece = self.process.stdout.read(65536)
             assert piece, (data, self.process.stderr.read())
             data += piece

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from datagrams import (Program, ask, asker, counts, is_silent, needs_low_ports, udp_packet, udp_port)
+from datagrams import (Program, abstract, ask, asker, counts, is_silent, needs_low_ports, udp_packet, udp_port)
 from networks import broadcast_link, own_network
 from programs import MODELS, PATIENCE, read_line, run, serve
 
@@ -24,6 +24,14 @@ DGRAM_MODELS = [model for model in MODELS if model != "fork"]
 
 def needs(program):
     return pytest.mark.skipif(not shutil.which(program), reason="there is no %s here" % program)
+
+
+@contextlib.contextmanager
+def packet_caller(server):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
+        one.settimeout(PATIENCE)
+        one.connect(server.wait_for(r"listening on unixpacket:(\S+)").group(1).replace("@", "\0"))
+        yield one
 
 
 # ---- What it answers ----------------------------------------------------------------------------
@@ -49,6 +57,34 @@ def test_U9_U10_U14_as_long_out_as_in(model):
         whole = b"hello, door " * 5458 + b"and more...."[:65507 - 12 * 5458]
         assert len(whole) == 65507
         assert ask(server, whole) == whole.upper()
+
+
+def test_P43_X8_only_a_to_z_change_and_no_byte_is_an_end():
+    data = bytes(range(256)) + "caf\xe9 \xdf".encode() + b"\x04\x1a\xff\0"
+    with serve("upper", "udp:127.0.0.1:0") as server:
+        assert ask(server, data) == bytes(b - 32 if 97 <= b <= 122 else b for b in data)
+    with serve("echo", "udp:127.0.0.1:0") as server:
+        assert ask(server, data) == data
+
+
+def descriptors_of(process):
+    return set(os.listdir("/proc/%d/fd" % process.pid))
+
+
+def test_X17_descriptors_are_as_before():
+    with serve("upper", "udp:127.0.0.1:0", "unixpacket:@" + abstract("X17")[1:]) as server:
+        before = set()
+        for _ in range(20):
+            assert ask(server, b"x") == b"X"
+            with packet_caller(server) as one:
+                one.send(b"x")
+                assert one.recv(10) == b"X"
+                before = before or descriptors_of(server.process)  # with one caller
+                one.shutdown(socket.SHUT_WR)
+                assert one.recv(10) == b""
+        until = time.monotonic() + PATIENCE
+        while len(descriptors_of(server.process)) >= len(before):
+            assert time.monotonic() < until
 
 
 def test_both_families_of_loopback_are_served():
@@ -94,6 +130,32 @@ def test_a_delay_delays_the_answer():
         begin = time.monotonic()
         assert ask(server, b"ding") == b"ding"
         assert time.monotonic() - begin >= 0.1
+        with asker(server) as one:  # and is thought of beside others
+            begin = time.monotonic()
+            for number in range(50):
+                one.send(b"%d" % number)
+            assert sorted(int(one.recv(10)) for _ in range(50)) == list(range(50))
+            assert time.monotonic() - begin < 5
+            one.send(b"the last")  # is answered though it stops meanwhile
+            assert server.stop() == 0
+            assert one.recv(100) == b"the last"
+
+
+def test_what_came_before_the_stop_is_answered():
+    """Also when the server has hardly begun."""
+    for _ in range(10):
+        with serve("echo", "udp:127.0.0.1:0") as server, asker(server) as one:
+            one.send(b"ding")
+            assert server.stop() == 0
+            assert one.recv(10) == b"ding"
+
+
+def test_an_inherited_socket_is_served():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        door.bind(("127.0.0.1", 0))
+        with serve("upper", "fd:%d" % door.fileno(), pass_fds=[door.fileno()]) as server:
+            assert server.port == door.getsockname()[1]
+            assert ask(server, b"ding") == b"DING"
 
 
 def test_once_answers_one_and_ends():
@@ -150,24 +212,25 @@ def send_burst(server, host, count):
         begin = time.monotonic()
         for _ in range(count):
             one.sendto(b"x", (host, udp_port(server)))
+        server.wait_for(": 1 bytes in", count)
         server.stop()
         return counts(server)[1], time.monotonic() - begin
 
 
 def test_a_rate_holds_for_each_address():
-    with serve("echo", "udp:127.0.0.1:0", "--rate", "20") as server:
+    with serve("echo", "udp:127.0.0.1:0", "-v", "--rate", "20") as server:
         answered, took = send_burst(server, "127.0.0.1", 200)
         assert 20 <= answered <= 20 + 20 * took + 1
         assert "over the rate of its address" in counts(server)[2]
 
 
 def test_loopback_has_no_rate_unasked():
-    with serve("echo", "udp:127.0.0.1:0", "--sockopt", "rcvbuf=200k") as server:
+    with serve("echo", "udp:127.0.0.1:0", "-v", "--sockopt", "rcvbuf=200k") as server:
         assert send_burst(server, "127.0.0.1", 200)[0] == 200
 
 
 def test_others_have_a_rate_unasked():
-    with own_network("192.0.2.1/24"), serve("echo", "udp:192.0.2.1:0", "--sockopt", "rcvbuf=1M") as server:
+    with own_network("192.0.2.1/24"), serve("echo", "udp:192.0.2.1:0", "-v", "--sockopt", "rcvbuf=1M") as server:
         answered, took = send_burst(server, "192.0.2.1", 500)
         assert 100 <= answered <= 100 + 100 * took + 1
         assert any("whoever reaches this machine" in line for line in server.lines if line)
@@ -378,14 +441,6 @@ def test_unix_datagrams_are_answered(model, tmp_path):
                 assert one.recv(200000) == data.upper()
         assert server.stop() == 0
     assert not os.path.exists(path)
-
-
-@contextlib.contextmanager
-def packet_caller(server):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
-        one.settimeout(PATIENCE)
-        one.connect(server.address[len("unixpacket:"):])
-        yield one
 
 
 @pytest.mark.parametrize("model", MODELS)
