@@ -337,14 +337,13 @@ static void free_arguments(struct settings *settings)
     free(settings->bind_address);
     free(settings->sockopt_text);
     script_free(&settings->script);
-    // The texts may be in the hands of a task that was left to itself.
 }
 
 // ---- All of it ----------------------------------------------------------------------------------
 
 int connect_main(int argc, char **argv)
 {
-    struct settings settings = {.send = NULL};
+    static struct settings settings; // a task that was left to itself may still have its sent_text
     int parsed = take_arguments(&settings, argc, argv);
     int code = parsed == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
     if (parsed == 0)

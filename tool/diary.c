@@ -46,7 +46,7 @@ bool is_local(const char *address)
     return !strncmp(address + 4, "127.", 4) || !strncmp(address + 4, "[::1]:", 6);
 }
 
-static bool is_of_every_interface(const char *address)
+bool is_of_every_interface(const char *address)
 {
     return !strncmp(address + 4, "[::]:", 5) || !strncmp(address + 4, "0.0.0.0:", 8);
 }

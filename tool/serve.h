@@ -34,6 +34,9 @@ struct serving {
 // Whether only this machine can call there, judging by the text of a listening socket's address.
 bool is_local(const char *address);
 
+// Whether it is every address of this machine.
+bool is_of_every_interface(const char *address);
+
 // A bell_handler; arg is the struct serving.
 int serve_caller(bell_conn *conn, void *arg);
 

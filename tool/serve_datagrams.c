@@ -278,9 +278,12 @@ int datagrams_open(struct serving *serving)
 
 static void note_port(struct strangers *strangers, const char *address)
 {
-    const char *port = strrchr(address, ':');
-    if (!strncmp(address, "udp:", 4) && strangers->port_count < STRANGERS_PORTS)
-        strangers->ports[strangers->port_count++] = (uint16_t)strtoul(port + 1, NULL, 10);
+    if (strncmp(address, "udp:", 4) != 0 || strangers->port_count == STRANGERS_PORTS)
+        return;
+    strangers->ports[strangers->port_count++] = (struct own_port){
+        .port = (unsigned)strtoul(strrchr(address, ':') + 1, NULL, 10),
+        .is_everywhere = is_of_every_interface(address),
+    };
 }
 
 // RFC 864's datagrams would be a present to whoever wants to flood somebody else.

@@ -88,11 +88,12 @@ static bool is_ours(const struct strangers *strangers, const struct place *peer,
                     const struct bell_datagram *about)
 {
     struct place local;
-    bool here = is_loopback(&peer->host) ||
-                (place_of(&about->local, &local) && IN6_ARE_ADDR_EQUAL(&peer->host, &local.host));
-    for (int i = 0; here && i < strangers->port_count; i++)
-        if (strangers->ports[i] == peer->port)
+    bool same = place_of(&about->local, &local) && IN6_ARE_ADDR_EQUAL(&peer->host, &local.host);
+    for (int i = 0; i < strangers->port_count; i++) {
+        const struct own_port *own = &strangers->ports[i];
+        if (own->port == peer->port && (same || (own->is_everywhere && is_loopback(&peer->host))))
             return true;
+    }
     return false;
 }
 

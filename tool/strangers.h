@@ -30,7 +30,10 @@ struct strangers {
     int rate;          // datagrams a second that are answered to one address; 0: any number
     bool rate_at_home; // of loopback's, too
     bool answers_groups;
-    uint16_t ports[STRANGERS_PORTS]; // our own
+    struct own_port {
+        unsigned port;
+        bool is_everywhere; // on every address of this machine
+    } ports[STRANGERS_PORTS];
     int port_count;
     uint64_t seed;
     _Atomic int64_t slots[STRANGERS_SLOTS]; // when an address has made up for what it has sent

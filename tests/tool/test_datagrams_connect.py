@@ -3,7 +3,9 @@ and a number in a name is a case of the course's list."""
 
 import contextlib
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import socket
@@ -403,6 +405,27 @@ def test_X11_an_empty_stdin_asks_nothing():
         done = run("connect", server.address)
         assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
     assert server.asked == []
+
+
+def test_at_a_terminal_a_stranger_moves_no_cursor():
+    master, terminal = pty.openpty()
+    with Answering(lambda data, _: [b"\033[2Jgood day\n"]) as server:
+        process = subprocess.Popen([DOORBELL, "connect", server.address], stdin=terminal, stdout=terminal,
+                                   stderr=terminal)
+        os.close(terminal)
+        try:
+            os.write(master, b"hello\n")
+            screen = b""
+            while b"good day" not in screen:
+                assert select.select([master], [], [], PATIENCE)[0], screen
+                screen += os.read(master, 1000)
+            assert b"^[[2Jgood day" in screen and b"connected to " + server.address.encode() in screen
+            os.write(master, b"\x04")
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+            process.wait()
+            os.close(master)
 
 
 def test_json_tells_each_answer():

@@ -158,8 +158,9 @@ def test_an_inherited_socket_is_served():
             assert ask(server, b"ding") == b"DING"
 
 
-def test_once_answers_one_and_ends():
-    with serve("echo", "udp:127.0.0.1:0", "--once") as server:
+@pytest.mark.parametrize("model", DGRAM_MODELS)
+def test_once_answers_one_and_ends(model):
+    with serve("echo", "udp:127.0.0.1:0", "--once", "-m", model) as server:
         assert ask(server, b"ding") == b"ding"
         assert server.process.wait(PATIENCE) == 0
 
@@ -236,6 +237,23 @@ def test_others_have_a_rate_unasked():
         assert any("whoever reaches this machine" in line for line in server.lines if line)
 
 
+def test_of_ipv6_a_whole_network_has_one_rate():
+    """Who has one address of a /64 has them all."""
+    neighbours, other = ["2001:db8::1", "2001:db8::2"], "2001:db8:0:1::1"
+    with own_network(*(host + "/64" for host in (*neighbours, other))), \
+            serve("echo", "udp:[2001:db8::1]:0", "-v", "--rate", "10") as server:
+        begin = time.monotonic()
+        for count, host in enumerate((*neighbours, other), 1):
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+                one.bind((host, 0))
+                for _ in range(30):
+                    one.sendto(b"x", ("2001:db8::1", udp_port(server)))
+                server.wait_for(": 1 bytes in", 30 * count)
+        took = time.monotonic() - begin
+        server.stop()
+        assert 20 <= counts(server)[1] <= 20 + 20 * took + 2
+
+
 def test_no_more_goes_out_than_came_in():
     """Off loopback, where a sender may be anybody's invention."""
     with own_network("192.0.2.1/24"), serve("daytime", "udp:192.0.2.1:0") as server, \
@@ -273,8 +291,9 @@ def test_a_group_is_answered_on_request():
         assert answer == b"TO ALL" and peer[0] == "127.0.0.1"
 
 
-def test_broadcasts_are_not_answered():
-    with own_network(), broadcast_link(), serve("echo", "udp:*:0") as server, \
+@pytest.mark.parametrize("address", ["udp:*:0", "udp4:*:0"])
+def test_broadcasts_are_not_answered(address):
+    with own_network(), broadcast_link(), serve("echo", address) as server, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.settimeout(PATIENCE)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
