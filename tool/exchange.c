@@ -118,9 +118,16 @@ static void await_stragglers(struct exchange *x)
     for (int64_t left = limit; left > 0; left = x->moved + limit - bell_now())
         if (bell_sleep(left) < 0)
             return;
-    if (x->messages_received == 0)
+    if (x->talk->expect) {
+        complain("nothing more came for %.3g s, and what was expected did not",
+                 (double)limit / (double)BELL_SECOND);
+        end_with(x, EXIT_CHECK);
+    } else if (x->messages_received == 0) {
         complain("nothing came back for %.3g s", (double)limit / (double)BELL_SECOND);
-    end_with(x, x->messages_received > 0 ? EXIT_DONE : EXIT_TIME);
+        end_with(x, EXIT_TIME);
+    } else {
+        end_with(x, EXIT_DONE);
+    }
 }
 
 static void end_sending(struct exchange *x)

@@ -348,6 +348,20 @@ def test_it_ends_some_time_after_stdin_has():
         assert done.returncode == 5 and re.search(rb"nothing came (back|or went) for 0.1 s", done.stderr)
 
 
+@pytest.mark.parametrize("options", [ONCE, ["--no-retry", "-i", "100ms"]], ids=["asking", "no-retry"])
+def test_what_was_expected_and_did_not_come_is_1(options):
+    with Answering(lambda data, _: [data]) as server:
+        done = run("connect", server.address, *options, "-e", "three", data=b"one\ntwo\n")
+        assert done.returncode == 1 and b"expected" in done.stderr and done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("options", [ONCE, ["--no-retry"]], ids=["asking", "no-retry"])
+def test_what_was_expected_may_come_in_two(options):
+    with Answering(lambda data, _: [data]) as server:
+        done = run("connect", server.address, *options, "-e", "e\\ntw", data=b"one\ntwo\n")
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_what_is_only_sent_is_not_waited_for():
     with serve("discard", "udp:127.0.0.1:0", "-v") as server:
         done = run("connect", server.address, "--send-only", data=b"one\ntwo\n")
