@@ -160,6 +160,7 @@ static void tell_listening(struct serving *serving, const char *text)
     note("doorbell serve: %s", text);
     tell("listening", "s:s", "address", address);
     if (serving->announced == serving->addresses) {
+        serving_have_begun();
         warn_of_strangers(serving);
         suggest_call(serving);
     }

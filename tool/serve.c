@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,7 +328,7 @@ int serve_caller(bell_conn *conn, void *arg)
 
 // What stops programs (timeout(1), a terminal, a service manager) often sends a signal twice; the second must
 // not kill what is about to end well. While the server runs its own handler is in the place of this one.
-static volatile sig_atomic_t has_begun;
+static atomic_bool has_begun;
 
 static void end_unless_begun(int number)
 {

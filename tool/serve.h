@@ -48,6 +48,9 @@ bool serving_check(const struct serving *serving, char **addresses, int count);
 // Opens what the addresses need, and listens. Returns EXIT_DONE, or an exit code after a complaint.
 int serving_open(struct serving *serving, char **addresses, int count);
 
+// To be called when all listen, by any of their threads.
+void serving_have_begun(void);
+
 // Until all is over: an exit code.
 int serving_run(struct serving *serving);
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -139,6 +140,25 @@ static int run_server(bell_server *server)
     return code;
 }
 
+// A signal between the begin of one server and that of the other would stop one of them only.
+static sigset_t mask_before;
+static bool holds_signals;
+
+static void hold_stop_signals(void)
+{
+    sigset_t stops;
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGINT);
+    holds_signals = pthread_sigmask(SIG_BLOCK, &stops, &mask_before) == 0;
+}
+
+void serving_have_begun(void)
+{
+    if (holds_signals)
+        (void)pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
+}
+
 static void *run_dgrams(void *arg)
 {
     struct serving *serving = arg;
@@ -153,6 +173,7 @@ static void *run_dgrams(void *arg)
 static int run_both(struct serving *serving)
 {
     pthread_t thread;
+    hold_stop_signals();
     int error = pthread_create(&thread, NULL, run_dgrams, serving);
     if (error) {
         complain("cannot start a thread: %s", strerror(error));
@@ -161,6 +182,7 @@ static int run_both(struct serving *serving)
     int code = run_server(serving->streams);
     if (code != EXIT_DONE)
         bell_server_stop(serving->dgrams);
+    serving_have_begun(); // whether or not they have
     (void)pthread_join(thread, NULL);
     return code ? code : serving->dgrams_code;
 }

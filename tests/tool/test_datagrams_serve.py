@@ -442,6 +442,13 @@ def test_one_process_serves_callers_and_datagrams(model, tmp_path):
     assert not os.path.exists(path)
 
 
+def test_a_stop_at_the_very_beginning_stops_both():
+    for _ in range(20):
+        with serve("upper", "127.0.0.1:0", "udp:127.0.0.1:0") as server:
+            server.wait_for("listening on")
+            assert server.stop() == 0
+
+
 # ---- Unix sockets -------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("model", DGRAM_MODELS)
