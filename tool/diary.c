@@ -197,6 +197,12 @@ void diary_of_program(const char *peer, uint64_t bytes_in, uint64_t bytes_out, c
     tell_closed(peer, bytes_in, bytes_out, clean_name(text, clean, sizeof clean));
 }
 
+static void tell_stopping(const char *text)
+{
+    note("doorbell serve: %s", text);
+    tell("stopping", "s:s", "text", text);
+}
+
 static void keep(struct serving *serving, const struct bell_event *event)
 {
     switch (event->kind) {
@@ -213,8 +219,8 @@ static void keep(struct serving *serving, const struct bell_event *event)
     case BELL_EVENT_STOPPING:
         if (atomic_exchange(&serving->manner.shared->stopping, true) || serving->once)
             break; // of two servers one says it
-        note("doorbell serve: %s", event->text);
-        tell("stopping", "s:s", "text", event->text);
+        // Datagrams have no conversations that could go on.
+        tell_stopping(serving->dgrams ? "stopping" : event->text);
         break;
     default:
         note("doorbell serve: %s", event->text);

@@ -133,7 +133,7 @@ const struct page serve_page = {
              "characters, and -m fork has nothing to do. -v tells each, and the end how many\n"
              "came and went, were not answered, or dropped by the kernel. unixpacket: has\n"
              "callers, and each of their messages is answered by one; chargen sends one\n"
-             "after the other.\n"
+             "after the other, and to a program of exec an empty one is the end.\n"
              "\n"
              "Anybody can write somebody else's address on a datagram of UDP. So there is no\n"
              "answer to a port below 1024 (it is a service, which might answer back), to\n"

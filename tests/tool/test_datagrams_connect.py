@@ -210,7 +210,7 @@ def test_netcats_that_listen_answer_by_hand(command):
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     with Program(*command, str(port)) as stranger, \
-            connect("udp:127.0.0.1:%d" % port, "--wait", "10s", *QUICK[:2], "--tries", "20") as client:
+            connect("udp:127.0.0.1:%d" % port, "--wait", "20s", *ONCE) as client:
         client.say(b"hello\n")
         assert stranger.hear(6) == b"hello\n"
         stranger.say(b"good day\n")
@@ -225,7 +225,7 @@ def test_socat_answers_unix_datagrams(tmp_path):
         pytest.skip("there is no socat here")
     path = str(tmp_path / "s")
     with Program("socat", "UNIX-RECVFROM:%s,fork" % path, "SYSTEM:tr a-z A-Z"):
-        done = run("connect", "unixgram:" + path, "--wait", "10s", *QUICK, data=b"hello\n")
+        done = run("connect", "unixgram:" + path, "--wait", "20s", *ONCE, data=b"hello\n")
         assert (done.stdout, done.returncode) == (b"HELLO\n", 0)
     assert os.listdir(tmp_path) in (["s"], [])
 
