@@ -248,8 +248,8 @@ static void take_end(struct exchange *x)
     if (x->talk->expect) {
         complain("the other end has finished, and what was expected did not come");
         end_with(x, EXIT_CHECK);
-    } else if (x->talk->recv_only || x->sending_is_over) {
-        end_with(x, x->code);
+    } else if (x->talk->recv_only || x->sending_is_over || isatty(STDIN_FILENO)) {
+        end_with(x, x->code); // who types has seen that nothing more comes
     } else {
         watch_for_death(x);
     }
