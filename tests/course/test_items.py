@@ -55,6 +55,15 @@ def test_nearly_every_row_names_something():
     assert [number for number, _, where in ROWS if "`" not in where] == ["170"]
 
 
+def test_every_case_names_a_test_that_is_there():
+    page = (ROOT / "docs" / "course" / "cases.md").read_text()
+    rows = re.findall(r"^\| ([A-Z]\d+) \| (.+?) \| (.+?) \|$", page, re.M)
+    assert len(rows) > 130 and len({number for number, _, _ in rows}) == len(rows)
+    assert all(re.findall(r"`(test_\w+)`", where) for _, _, where in rows)
+    assert [(number, token) for number, _, where in rows for token in re.findall(r"`([^`]+)`", where)
+            if token not in TESTS] == []
+
+
 # ---- Packets ------------------------------------------------------------------------------------
 
 
