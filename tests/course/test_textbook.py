@@ -107,6 +107,46 @@ def test_the_server_at_the_top_of_the_header_is_an_echo_server(tmp_path):
         assert strangers.echo_word(5000, b"dong") == b"Received: dong\n"
 
 
+# H20
+def test_eight_threads_may_use_it_at_once(tmp_path):
+    program = tmp_path / "threads.c"
+    program.write_text("""
+#include <doorbell/textbook.h>
+#include <pthread.h>
+static void *work(void *number)
+{
+    char text[64], own[16];
+    snprintf(own, sizeof own, ":%d)", 1 + (int)(long)number);
+    for (int i = 0; i < 50; i++) {
+        int pair[2];
+        if (open_clientfd("127.0.0.1", 1 + (int)(long)number) != -1 || !strstr(textbook_reason(), own))
+            return "the reason is another thread's";
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || writen(pair[0], "ding\\n", 5) != 5 || readline(pair[1], text, 64) != 5)
+            return "a line is lost";
+        close(pair[0]);
+        close(pair[1]);
+    }
+    return NULL;
+}
+int main(void)
+{
+    pthread_t threads[8];
+    void *failed = NULL;
+    for (long i = 0; i < 8; i++)
+        pthread_create(&threads[i], NULL, work, (void *)i);
+    for (int i = 0; i < 8; i++)
+        if (pthread_join(threads[i], &failed), failed)
+            error(failed);
+}
+""")
+    threads = compile_with(HERE, program, tmp_path / "threads", "-g", "-fsanitize=thread")
+    with own_network():  # where nobody listens at ports 1 to 8
+        done = run(threads)
+    if b"unexpected memory mapping" in done.stderr:
+        pytest.skip("ThreadSanitizer does not run here")
+    assert (done.stderr, done.returncode) == (b"", 0)
+
+
 # Others' header, what a program may still call of ours, and what the compiler says to the other order.
 NAMES = {
     "error": ("#include <error.h>\n", "textbook_error(argv[0])", "error(0, 0, argv[0])", ""),
