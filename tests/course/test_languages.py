@@ -9,6 +9,7 @@ import languages
 from languages import ENDINGS, KINDS, SERVICES, Machine, client_of, command, compile_java, has_java, start, where
 from lossy import Relay
 from posix_programs import Server, call, receive_all, receive_exactly, refuses, reset, run
+from programs import MODELS
 from tables import check_table
 
 SAYS = {  # input of the client, and what it shows
@@ -99,6 +100,17 @@ def test_a_silent_caller_and_one_who_resets_harm_nobody(kind):
             assert receive_all(other) == b"CAF\xc3\xa9 \xff\0\x04\x1a\r\n"
         silent.sendall(b"x")
         assert receive_exactly(silent, 1) == b"X"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_one_program_over_the_library_is_all_kinds_of_server(model, monkeypatch):
+    monkeypatch.setenv("BELL_MODEL", model)
+    for service in ["phone", "message"]:
+        name = client_of(service)
+        with start("bell", service + "_server") as server:
+            text, shown = SAYS[service]
+            for _ in range(2):
+                assert run(*command("bell", name), *where("bell", name, server.port), text=text).stdout == shown
 
 
 @pytest.mark.parametrize("kind", ["bell", *SCRIPTS])
