@@ -16,8 +16,10 @@ static int take_message(bell_conn *caller, void *arg)
         bell_deadline(caller, bell_in(size == 0 ? BELL_MINUTE : BELL_SECOND));
         n = bell_read(caller, text + size, sizeof text - 1 - size); // 0 when it is full, too
     }
+    for (char *c = text; *c; c++) // control characters could command the terminal
+        *c = *c == 127 || (*c > 0 && *c < 32 && *c != '\r' && *c != '\n') ? '?' : *c;
     if (size > 0)
-        printf("Here is the message: %.*s\n", (int)strcspn(text, "\r\n"), text);
+        printf("Here is the message: %.*s\n", (int)strcspn(text, "\r\n"), text), fflush(stdout);
     bell_deadline(caller, bell_in(BELL_MINUTE));
     return size > 0 && bell_write(caller, "I got your message", 18) < 0;
 }
@@ -30,10 +32,8 @@ static void say(const struct bell_event *event, void *arg)
 
 int main(int argc, char **argv)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
     struct bell_server_options options = {
         .size = sizeof options, .flags = BELL_STOP_ON_SIGNALS, .log = say};
-    if (bell_serve(argc > 1 ? argv[1] : "localhost:5000", take_message, NULL, &options) == 0)
-        return 0;
-    return fprintf(stderr, "%s: %s\n", argv[0], bell_error()), 1;
+    int rc = bell_serve(argc > 1 ? argv[1] : "localhost:5000", take_message, NULL, &options);
+    return rc == 0 ? 0 : (fprintf(stderr, "%s: %s\n", argv[0], bell_error()), 1);
 }

@@ -114,6 +114,16 @@ def test_one_program_over_the_library_is_all_kinds_of_server(model, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", ["bell", *SCRIPTS])
+def test_a_message_does_not_command_the_terminal_and_needs_no_newline(kind):
+    with start(kind, "message_server", quiet=False) as server:
+        for text in [b"red \x1b[31m, bell \a\n", b"in silence"]:
+            with call(server) as caller:
+                caller.sendall(text)
+                assert receive_all(caller) == b"I got your message"
+            assert server.line() == "Here is the message: " + text.decode().rstrip("\n").replace("\x1b", "?").replace("\a", "?")
+
+
+@pytest.mark.parametrize("kind", ["bell", *SCRIPTS])
 def test_a_long_line_comes_back(kind, program):
     line = "long line " * 300_000
     with start("posix", "upper_server", program) as upper, start("posix", "echo_server", program) as echo:
