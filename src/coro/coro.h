@@ -66,6 +66,8 @@ void coro_drop(struct coro *self);
 // Hints the processor that `next` will be switched to soon.
 static inline void coro_prefetch(const struct coro *next)
 {
+    if (!next->sp)
+        return; // adopted, and never left since
     __builtin_prefetch(next->sp);
     __builtin_prefetch((const char *)next->sp + 64);
 }
