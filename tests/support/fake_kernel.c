@@ -1,0 +1,424 @@
+#include "fake_kernel.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/kernel.h"
+
+enum { FIRST = 3, MOST = 64 };
+
+enum kind { FREE, EVENTFD, EPOLL, SOCKET };
+
+struct file {
+    enum kind kind;
+    unsigned id;
+    uint64_t number;               // of an eventfd
+    size_t arrived, read;          // bytes of a socket, from the beginning
+    size_t room, written;          // the same
+    unsigned writes;               // whose bytes are to be written
+    bool ended, reset, told, shut; // by the other end; a reset was told; by us
+    bool watched;                  // by the one epoll instance
+    bool edge;                     // something has happened since it was told last
+    uint32_t interest;
+    uint64_t mark;
+};
+
+static struct file files[MOST];
+static struct kernel_ops table;
+static unsigned next_id, order_first, order_most, allocations_left;
+static bool allocation_fails;
+static long allocated;
+static int64_t now;
+
+static void blame(const char *what, int fd)
+{
+    fprintf(stderr, "fake kernel: %s, descriptor %d\n", what, fd);
+    abort();
+}
+
+static struct file *file_of(int fd)
+{
+    if (fd < FIRST || fd >= MOST || files[fd].kind == FREE)
+        blame("a call on what is not open", fd);
+    return &files[fd];
+}
+
+static struct file *socket_of(int fd)
+{
+    struct file *file = file_of(fd);
+    if (file->kind != SOCKET)
+        blame("a call on what is no socket", fd);
+    return file;
+}
+
+static int open_file(enum kind kind)
+{
+    int fd = FIRST;
+    while (fd < MOST && files[fd].kind != FREE)
+        fd++;
+    if (fd == MOST)
+        return -EMFILE;
+    files[fd] = (struct file){.kind = kind, .id = next_id++};
+    return fd;
+}
+
+// ---- What the other end does --------------------------------------------------------------------
+
+static struct file *far_end(int fd)
+{
+    static struct file nobody;
+    struct file *file = fd >= FIRST && fd < MOST && files[fd].kind == SOCKET ? &files[fd] : &nobody;
+    file->edge = true;
+    return file;
+}
+
+int fake_connected(void)
+{
+    int fd = open_file(SOCKET);
+    if (fd >= 0)
+        files[fd].writes = files[fd].id + FAKE_OUT;
+    return fd;
+}
+
+void fake_arrive(int fd, size_t count)
+{
+    struct file *file = far_end(fd);
+    if (!file->ended && !file->reset)
+        file->arrived += count;
+}
+
+void fake_end(int fd)
+{
+    far_end(fd)->ended = true;
+}
+
+void fake_reset(int fd)
+{
+    far_end(fd)->reset = true;
+}
+
+void fake_make_room(int fd, size_t count)
+{
+    far_end(fd)->room += count;
+}
+
+void fake_pass_time(int64_t ns)
+{
+    now += ns;
+}
+
+void fake_join(int from, int to)
+{
+    socket_of(to)->writes = socket_of(from)->id;
+}
+
+void fake_fail_allocation(unsigned after)
+{
+    allocation_fails = true;
+    allocations_left = after;
+}
+
+void fake_order(unsigned first, unsigned most)
+{
+    order_first = first;
+    order_most = most;
+}
+
+unsigned fake_id(int fd)
+{
+    return file_of(fd)->id;
+}
+
+// One of seven ends a line.
+uint8_t fake_byte(unsigned id, size_t position)
+{
+    uint8_t byte = (uint8_t)(id * 59 + position * 31 + (position >> 8));
+    return byte % 7 == 0 ? '\n' : byte;
+}
+
+int fake_descriptors(void)
+{
+    int count = 0;
+    for (int fd = FIRST; fd < MOST; fd++)
+        count += files[fd].kind != FREE;
+    return count;
+}
+
+long fake_allocations(void)
+{
+    return allocated;
+}
+
+// ---- Sockets --------------------------------------------------------------------------------------
+
+static ssize_t fail_reset(struct file *file)
+{
+    file->told = true;
+    return -ECONNRESET;
+}
+
+static ssize_t fake_recv(int fd, void *into, size_t size, int flags)
+{
+    (void)flags;
+    struct file *file = socket_of(fd);
+    size_t there = file->arrived - file->read, count = size < there ? size : there;
+    for (size_t i = 0; i < count; i++)
+        ((uint8_t *)into)[i] = fake_byte(file->id, file->read++);
+    if (count > 0)
+        return (ssize_t)count;
+    if (file->reset && !file->told)
+        return fail_reset(file);
+    return file->ended || file->reset ? 0 : -EAGAIN;
+}
+
+static ssize_t fake_send(int fd, const void *from, size_t size, int flags)
+{
+    (void)flags;
+    struct file *file = socket_of(fd);
+    if (file->reset && !file->told)
+        return fail_reset(file);
+    if (file->reset || file->shut)
+        return -EPIPE;
+    size_t count = size < file->room ? size : file->room;
+    for (size_t i = 0; i < count; i++)
+        if (((const uint8_t *)from)[i] != fake_byte(file->writes, file->written++))
+            blame("a wrong byte is written", fd);
+    file->room -= count;
+    return count > 0 || size == 0 ? (ssize_t)count : -EAGAIN;
+}
+
+static ssize_t fake_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    ssize_t sum = 0, n = 0;
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        const struct iovec *piece = &message->msg_iov[i];
+        n = fake_send(fd, piece->iov_base, piece->iov_len, flags);
+        if (n < 0)
+            break;
+        sum += n;
+        if ((size_t)n < piece->iov_len)
+            break;
+    }
+    return sum > 0 ? sum : n;
+}
+
+static int fake_shutdown(int fd, int how)
+{
+    struct file *file = socket_of(fd);
+    if (file->reset)
+        return -ENOTCONN;
+    file->shut |= how != SHUT_RD;
+    file->edge = true;
+    return 0;
+}
+
+static int fake_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
+{
+    (void)level, (void)name, (void)value, (void)size;
+    (void)socket_of(fd);
+    return 0;
+}
+
+// Every other one is of TCP.
+static int fake_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *size)
+{
+    bool is_tcp = socket_of(fd)->id % 2;
+    int value = name == SO_TYPE       ? SOCK_STREAM
+                : name == SO_PROTOCOL ? (is_tcp ? IPPROTO_TCP : 0)
+                                      : (is_tcp ? AF_INET : AF_UNIX);
+    if (level != SOL_SOCKET || *size != sizeof value)
+        return -ENOPROTOOPT;
+    memcpy(ret_value, &value, sizeof value);
+    return 0;
+}
+
+static int fake_name(int fd, struct sockaddr *ret_address, socklen_t *size)
+{
+    (void)socket_of(fd);
+    *size = sizeof ret_address->sa_family;
+    ret_address->sa_family = AF_UNIX;
+    return 0;
+}
+
+static int fake_close(int fd)
+{
+    file_of(fd)->kind = FREE;
+    return 0;
+}
+
+static int fake_set_flags(int fd)
+{
+    (void)file_of(fd);
+    return 0;
+}
+
+// ---- Events ---------------------------------------------------------------------------------------
+
+static uint32_t events_of(const struct file *file)
+{
+    if (file->kind == EVENTFD)
+        return file->number ? EPOLLIN : 0;
+    bool reads = file->arrived > file->read || file->ended || file->reset;
+    return (reads ? (uint32_t)EPOLLIN : 0) | (file->room || file->reset ? (uint32_t)EPOLLOUT : 0) |
+           (file->ended || file->reset ? (uint32_t)EPOLLRDHUP : 0) |
+           ((file->ended && file->shut) || file->reset ? (uint32_t)EPOLLHUP : 0) |
+           (file->reset && !file->told ? (uint32_t)EPOLLERR : 0);
+}
+
+static int wait_until(int64_t deadline)
+{
+    if (deadline == INT64_MAX)
+        blame("it waits for ever", -1);
+    if (deadline > now)
+        now = deadline;
+    return 0;
+}
+
+static int fake_ppoll(struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+    int found = 0;
+    for (nfds_t i = 0; i < count; i++) {
+        uint32_t asked = (uint32_t)(fds[i].events | POLLERR | POLLHUP);
+        fds[i].revents = (short)(events_of(file_of(fds[i].fd)) & asked);
+        found += fds[i].revents != 0;
+    }
+    return found ? found : wait_until(deadline);
+}
+
+static int fake_epoll_create(void)
+{
+    return open_file(EPOLL);
+}
+
+static int fake_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    struct file *file = file_of(fd);
+    if (file_of(epoll)->kind != EPOLL)
+        blame("this is no epoll instance", epoll);
+    if (file->watched == (operation == EPOLL_CTL_ADD))
+        blame(file->watched ? "it is watched already" : "it is not watched", fd);
+    file->watched = operation != EPOLL_CTL_DEL;
+    file->interest = event->events;
+    file->mark = event->data.u64;
+    file->edge = true;
+    return 0;
+}
+
+static uint32_t due_events(const struct file *file)
+{
+    if (file->kind == FREE || !file->watched || ((file->interest & EPOLLET) && !file->edge))
+        return 0;
+    return events_of(file) & (file->interest | EPOLLERR | EPOLLHUP);
+}
+
+static int fake_epoll_wait(int epoll, struct epoll_event *events, int count, int64_t deadline)
+{
+    (void)file_of(epoll);
+    int found = 0;
+    if (order_most > 0 && (int)order_most < count)
+        count = (int)order_most;
+    for (unsigned i = 0; i < MOST && found < count; i++) {
+        struct file *file = &files[(order_first + i) % MOST];
+        uint32_t due = due_events(file);
+        if (!due)
+            continue;
+        file->edge = false;
+        events[found++] = (struct epoll_event){.events = due, .data.u64 = file->mark};
+    }
+    order_most = 0;
+    return found ? found : wait_until(deadline);
+}
+
+static int fake_eventfd(void)
+{
+    return open_file(EVENTFD);
+}
+
+static ssize_t fake_read(int fd, void *into, size_t size)
+{
+    struct file *file = file_of(fd);
+    if (!file->number)
+        return -EAGAIN;
+    memcpy(into, &file->number, size);
+    file->number = 0;
+    return (ssize_t)size;
+}
+
+static ssize_t fake_write(int fd, const void *from, size_t size)
+{
+    (void)from;
+    file_of(fd)->number++;
+    return (ssize_t)size;
+}
+
+// ---- Time and memory --------------------------------------------------------------------------------
+
+static int64_t fake_now(void)
+{
+    return now;
+}
+
+static bool is_refused(void)
+{
+    if (!allocation_fails || allocations_left-- > 0)
+        return false;
+    allocation_fails = false;
+    return true;
+}
+
+static void *fake_allocate(size_t size)
+{
+    void *memory = is_refused() ? NULL : calloc(1, size);
+    allocated += memory != NULL;
+    return memory;
+}
+
+static void *fake_reallocate(void *memory, size_t size)
+{
+    if (is_refused())
+        return NULL;
+    allocated += memory == NULL;
+    return realloc(memory, size);
+}
+
+static void fake_release(void *memory)
+{
+    allocated -= memory != NULL;
+    free(memory);
+}
+
+void fake_begin(void)
+{
+    memset(files, 0, sizeof files);
+    next_id = order_first = order_most = 0;
+    allocation_fails = false;
+    allocated = 0;
+    now = 1000000000;
+    table = kernel_real;
+    table.recv = fake_recv;
+    table.send = fake_send;
+    table.sendmsg = fake_sendmsg;
+    table.shutdown = fake_shutdown;
+    table.setsockopt = fake_setsockopt;
+    table.getsockopt = fake_getsockopt;
+    table.getpeername = fake_name;
+    table.getsockname = fake_name;
+    table.close = fake_close;
+    table.set_flags = fake_set_flags;
+    table.ppoll = fake_ppoll;
+    table.epoll_create = fake_epoll_create;
+    table.epoll_ctl = fake_epoll_ctl;
+    table.epoll_wait = fake_epoll_wait;
+    table.eventfd = fake_eventfd;
+    table.read = fake_read;
+    table.write = fake_write;
+    table.now = fake_now;
+    table.now_coarse = fake_now;
+    table.allocate = fake_allocate;
+    table.reallocate = fake_reallocate;
+    table.release = fake_release;
+    kernel = &table;
+}
