@@ -6,6 +6,7 @@
 #include "holder.h"
 #include "openly.h"
 #include "play.h"
+#include "sockopts.h"
 #include "terminal.h"
 #include "tool.h"
 
@@ -80,6 +81,8 @@ static void tell_connected(bell_conn *conn, const struct settings *settings, int
     if (is_told || settings->common.verbose > 0 ||
         (somebody_looks && !settings->send && !settings->check))
         note("connected to %s from %s in %.2f ms", bell_peer(conn), bell_local(conn), ms);
+    if (settings->common.verbose > 0)
+        sockopts_note(bell_fd(conn), settings->sockopt_text);
     tell("connected", "s:s, s:s, s:f", "peer", bell_peer(conn), "local", bell_local(conn), "ms",
          ms);
 }

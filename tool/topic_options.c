@@ -126,6 +126,19 @@ bool sockopts_exist(const char *text)
     return true;
 }
 
+void sockopts_note(int fd, const char *text)
+{
+    const char *names[OPTIONS_MAX + 1];
+    char name[64];
+    list_names(names);
+    while (text && *(text += strspn(text, ", "))) {
+        struct bell_sockopt option;
+        if (bell_sockopt(fd, find(bare(text, name, sizeof name), names), &option) == 1)
+            note("socket option %s is %s", option.name, value_of(&option));
+        text += strcspn(text, ", ");
+    }
+}
+
 static int answer(int count, char **words)
 {
     const char *names[OPTIONS_MAX + 1];

@@ -89,7 +89,7 @@ def test_a_port_that_a_connection_has_is_told():
         assert line.endswith("in use by %s, for a connection" % ME)
 
 
-def test_old_connections_are_in_the_way_without_reuseaddr():
+def test_O5_A13_old_connections_are_in_the_way_without_reuseaddr():
     with serve("message", "127.0.0.1:0") as server:
         port = server.port
         with server.call() as caller:
