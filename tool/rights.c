@@ -68,17 +68,17 @@ bool rights_check(const struct serving *serving)
     return false;
 }
 
-// A program for whoever calls, and root to run it, is nothing that anybody gets unasked.
+// A program for whoever calls, or files, and root to run or read them, is nothing that anybody gets unasked.
 static bool check_exposure(const struct serving *serving)
 {
-    if (!serving->program.argv || serving->user || serving->stay_root)
+    if (!(serving->program.argv || serving->folder) || serving->user || serving->stay_root)
         return true;
     for (int i = 0; i < serving->addresses; i++) {
         const char *address = serving_address(serving, i);
         if (is_local(address))
             continue;
-        complain("exec on %.120s, started by root: say as whom, --user NAME (or --stay-root)",
-                 address);
+        complain("%s on %.120s, started by root: say as whom, --user NAME (or --stay-root)",
+                 serving->service->name, address);
         return false;
     }
     return true;

@@ -1,6 +1,7 @@
 // doorbell serve: small servers.
 
 #include "serve.h"
+#include "files.h"
 #include "pages.h"
 #include "rights.h"
 #include "sockopts.h"
@@ -94,9 +95,10 @@ static const struct option_row options[] = {
 const struct page serve_page = {
     .name = "serve",
     .summary =
-        "small servers: echo, upper, chargen, daytime, message, ..., and a program for each caller",
+        "small servers: echo, upper, chargen, daytime, ..., files, and a program for each caller",
     .usage = (const char *const[]){"serve SERVICE [ADDRESS...] [OPTIONS]",
-                                   "serve exec [ADDRESS...] [OPTIONS] -- PROGRAM [ARG...]", NULL},
+                                   "serve exec [ADDRESS...] [OPTIONS] -- PROGRAM [ARG...]",
+                                   "serve files DIR [ADDRESS...] [OPTIONS]", NULL},
     .description =
         "Serves callers until Ctrl-C. The address is " DEFAULT_ADDRESS " if none is given.\n"
         "Several can be mixed: doorbell serve echo 7464 udp:7464 /tmp/echo.sock",
@@ -111,7 +113,8 @@ const struct page serve_page = {
              "  message           read a message, show it, answer \"I got your message\"\n"
              "  quote [TEXT]      send TEXT, or a saying, then hang up        RFC 865\n"
              "  exec              run PROGRAM for each caller, the connection as its stdin and\n"
-             "                    stdout; PEER, LOCAL and what UCSPI says in its environment",
+             "                    stdout; PEER, LOCAL and what UCSPI says in its environment\n"
+             "  files DIR         the files beneath DIR, for browsers              HTTP/1.1",
     .options = options,
     .notes = "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a\n"
              "second one ends at once. -v prints a line for each caller, --json the same for\n"
@@ -144,8 +147,17 @@ const struct page serve_page = {
              "chargen is refused. What is not answered is told, of each reason once a second\n"
              "(-v: always).\n"
              "\n"
+             "files: GET and HEAD, types by suffix, single ranges, If-Modified-Since; for a\n"
+             "folder its index.html, or a list. Symbolic links, names that begin with a dot,\n"
+             "and what is neither file nor folder are not shown. A caller has 10 s for a\n"
+             "request, a minute until the next one, and 30 s to take 64 KiB; -i TIME makes\n"
+             "that shorter, -i never takes it away. He may ask 1000 times; once only where a\n"
+             "worker has one caller at a time (iterative, prefork, pool). -v prints a line for\n"
+             "each request.\n"
+             "\n"
              "What root has started goes on as nobody, or --user NAME, once it listens. Where\n"
-             "others than this machine can call, exec by root wants --user or --stay-root.\n"
+             "others than this machine can call, exec and files by root want --user or\n"
+             "--stay-root.\n"
              "\n"
              "When others than this machine can call, and no -i is given, a caller has 10 s\n"
              "for his first byte, a minute for a message, and 30 s to take an answer; -i never\n"
@@ -156,8 +168,9 @@ const struct page serve_page = {
                                  {"serve upper udp:7464 -v", "a line for each datagram"},
                                  {"serve quote 'Not today.' 1717 -1", "one caller, then exit"},
                                  {"serve exec 7465 -- wc -c", "a program for each caller"},
+                                 {"serve files site 8080 -v", "http://localhost:8080/"},
                                  {NULL, NULL}},
-    .operands = "echo upper discard chargen daytime time message quote exec @address",
+    .operands = "echo upper discard chargen daytime time message quote exec files @file @address",
 };
 
 static void list_services(char *list, size_t size)
@@ -247,6 +260,13 @@ static int take_arguments(struct serving *serving, int argc, char **argv)
     serving->service = find_service(argv[first++]);
     if (!serving->service)
         return PARSED_BAD;
+    if (!strcmp(serving->service->name, "files")) {
+        if (first == argc) {
+            complain("files needs a folder: doorbell serve files DIR [ADDRESS...]");
+            return PARSED_BAD;
+        }
+        serving->folder = argv[first++];
+    }
     if (first < argc && !strcmp(serving->service->name, "quote") && !may_be_address(argv[first]))
         return take_text(serving, argv[first++]) ? first : PARSED_BAD;
     return first;
@@ -423,7 +443,7 @@ static bool prepare_process(struct serving *serving)
         return program_prepare(serving);
     }
     raise_descriptor_limit();
-    return true;
+    return !serving->folder || files_prepare(serving, serving->folder);
 }
 
 static int run(struct serving *serving, char **addresses, int count)

@@ -15,6 +15,7 @@ struct serving {
     struct bell_server_options options;
     struct manner manner;
     struct program program; // of exec
+    const char *folder;     // of files
     const char *model;
     struct text_list sockopts;
     bool once, hex, ring, stay_root;

@@ -4,6 +4,7 @@
 
 #include "answers.h"
 #include "exec.h"
+#include "files.h"
 
 #include <errno.h>
 #include <string.h>
@@ -261,5 +262,6 @@ const struct service services[] = {
     {"message", message, answer_message, ONE_MESSAGE},
     {"quote", quotation, answer_quotation, UNASKED},
     {"exec", serve_program, NULL, UNASKED},
+    {"files", serve_files, NULL, UNASKED},
     {NULL, NULL, NULL, UNASKED},
 };

@@ -25,6 +25,8 @@ struct manner {
     enum show show;
     struct shared *shared;
     const struct program *program; // of exec
+    int folder;                    // of files
+    bool tells;                    // files: a line for each request
 };
 
 // Makes the answer to a message, in its place.
