@@ -24,7 +24,7 @@
 enum {
     REQUESTS_MAX = 1000, // of a connection
     PIECE_SIZE = 65536,  // what a caller must take within the time
-    SMALL_SIZE = 8192,   // of a file that is sent together with its head
+    SMALL_SIZE = 4096,   // of a file that is sent together with its head
     HEAD_SIZE = 1024,
     LOCATION_SIZE = 3 * WEBPATH_SIZE + 8,
 };
@@ -41,6 +41,8 @@ struct visit {
     struct webpath path;
     struct reply reply;
     int64_t sent; // bytes of content
+    char location[LOCATION_SIZE];
+    char head[LOCATION_SIZE + HEAD_SIZE]; // too much for a stack
 };
 
 // -i holds instead, where it is shorter; -i never gives a caller all the time he wants.
@@ -83,11 +85,10 @@ static bool is_head(const struct visit *visit)
 // The head, and as much content as is in memory.
 static int send_head(struct visit *visit, char *content, size_t size)
 {
-    char head[LOCATION_SIZE + HEAD_SIZE];
-    size_t length = reply_head(&visit->reply, (int64_t)time(NULL), head, sizeof head);
+    size_t length = reply_head(&visit->reply, (int64_t)time(NULL), visit->head, sizeof visit->head);
     if (is_head(visit))
         size = 0;
-    const struct iovec pieces[] = {{head, length}, {content, size}};
+    const struct iovec pieces[] = {{visit->head, length}, {content, size}};
     if (visit->manner->delay && bell_sleep(visit->manner->delay) < 0)
         return -1;
     set_limit(visit->conn, visit->manner, STALL_TIME);
@@ -110,6 +111,7 @@ static int refuse(struct visit *visit, int status, const char *reason)
     char text[256];
     int size = snprintf(text, sizeof text, "%d %s%s%s\n", status, reply_name(status),
                         reason ? ": " : "", reason ? reason : "");
+    size = size < (int)sizeof text ? size : (int)sizeof text - 1;
     visit->reply.status = status;
     return send_text(visit, "text/plain; charset=utf-8", text, (size_t)size);
 }
@@ -223,26 +225,23 @@ static int send_folder(struct visit *visit, int folder)
 
 // To the same name with a slash: links in a page are relative to the folder that it is in. The name is
 // written anew, since "//host/x", sent back, would lead elsewhere.
-__attribute__((noinline)) static int redirect(struct visit *visit)
+static int redirect(struct visit *visit)
 {
-    char target[LOCATION_SIZE], *at = target;
-    char part[256];
+    char *at = visit->location, part[256];
     const char *name = visit->path.name;
     while (*name) {
         size_t size = strcspn(name, "/");
         snprintf(part, sizeof part, "%.*s", (int)size, name);
         *at++ = '/';
-        webpath_escape(part, at, sizeof target - (size_t)(at - target));
+        webpath_escape(part, at, sizeof visit->location - (size_t)(at - visit->location));
         at += strlen(at);
         name += size;
         name += *name == '/';
     }
     at[0] = '/';
     at[1] = '\0';
-    visit->reply.target = target;
-    int rc = refuse(visit, 301, target);
-    visit->reply.target = NULL;
-    return rc;
+    visit->reply.target = visit->location;
+    return refuse(visit, 301, NULL);
 }
 
 static int send_found(struct visit *visit, int fd, const struct stat *status)

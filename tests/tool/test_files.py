@@ -134,6 +134,15 @@ def test_a_file_that_has_not_changed_is_not_sent_again(server, site):
     assert get(server, "/big.bin", "If-Modified-Since: " + stamp, 'If-None-Match: "a"').status == 200
 
 
+def test_a_redirection_may_be_long(site, server):
+    names = ["\u00e9" * 100] * 6
+    os.makedirs(site.joinpath(*names))
+    target = "/" + "/".join("%C3%A9" * 100 for _ in names)
+    answer = get(server, target)
+    assert (answer.status, answer.headers["location"]) == (301, target + "/")
+    assert answer.body == b"301 Moved Permanently\n"
+
+
 @pytest.mark.parametrize("wanted, status, body, about", [
     ("bytes=2-4", 206, b"234", "bytes 2-4/10"), ("bytes=7-", 206, b"789", "bytes 7-9/10"),
     ("bytes=-3", 206, b"789", "bytes 7-9/10"), ("bytes=-30", 206, b"0123456789", "bytes 0-9/10"),
