@@ -27,7 +27,8 @@ def network(tmp_path):
 class Desk:
     def __init__(self, folder):
         self.folder = str(folder)
-        os.makedirs(self.folder + "/bin")
+        for name in ("bin", "site"):
+            os.makedirs(os.path.join(self.folder, name))
         os.symlink(DOORBELL, self.folder + "/bin/doorbell")
         self.environment = {**os.environ, "PATH": "%s/bin:%s" % (self.folder, os.environ["PATH"])}
 
