@@ -1,0 +1,77 @@
+#include "sim/service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "sim/sim.h"
+
+static void serve(struct program *self, struct service *service)
+{
+    if (bell_server_listen(service->server, service->address) < 0)
+        world_fail("%s: %s", self->name, bell_error());
+    int rc = bell_server_run(service->server);
+    if (rc < 0)
+        world_find("%s: %s", self->name, bell_error());
+    bell_server *server = service->server;
+    service->server = NULL;
+    bell_server_close(server);
+}
+
+void service_run(struct program *self)
+{
+    struct service *service = self->service;
+    const struct bell_server_options *options = service->has_options ? &service->options : NULL;
+    service->server = service->handler
+                          ? bell_server_open(service->handler, service->arg, options)
+                          : bell_server_open_dgram(service->dgram_handler, service->arg, options);
+    if (!service->server)
+        world_fail("%s: %s", self->name, bell_error());
+    serve(self, service);
+}
+
+bool service_settled(void)
+{
+    for (struct list *node = world.programs.next; node != &world.programs; node = node->next) {
+        const struct program *program = LIST_ENTRY(node, struct program, node);
+        struct bell_counts counts = {0};
+        if (program->service && program->service->server)
+            bell_server_counts(program->service->server, &counts);
+        if (counts.active == 0)
+            continue;
+        world_find("%s: all clients have ended, nothing can happen any more, and %llu handler%s "
+                   "still wait%s: a deadline is missing",
+                   program->name, (unsigned long long)counts.active,
+                   counts.active == 1 ? "" : "s", counts.active == 1 ? "s" : "");
+        return false;
+    }
+    return true;
+}
+
+// SIGTERM for whoever asked for it, as an event between two others.
+static bool signal_program(struct program *program)
+{
+    void (*handler)(int) = program->actions[SIGTERM].sa_handler;
+    if (handler == SIG_DFL || handler == SIG_IGN)
+        return false;
+    world.running = program;
+    handler(SIGTERM);
+    world.running = NULL;
+    return true;
+}
+
+bool service_stop_all(void)
+{
+    bool any = false;
+    for (struct list *node = world.programs.next; node != &world.programs; node = node->next) {
+        struct program *program = LIST_ENTRY(node, struct program, node);
+        if (program->ended || program->dead)
+            continue;
+        any = true;
+        if (program->service && program->service->server)
+            bell_server_stop(program->service->server);
+        else
+            (void)signal_program(program);
+    }
+    return any;
+}
