@@ -66,26 +66,27 @@ typedef void bell_sim_setup(bell_sim *sim, void *arg);
 
 // What to leave out, as a sum.
 enum {
-    BELL_SIM_LOSS = 1 << 0,      // packets are lost or doubled, and overtake each other
-    BELL_SIM_RESETS = 1 << 1,    // connections are reset by somebody on the way
-    BELL_SIM_CUTS = 1 << 2,      // hosts cannot reach others for some seconds
-    BELL_SIM_VANISHING = 1 << 3, // hosts of clients go out without a word
-    BELL_SIM_SHORTAGE = 1 << 4,  // descriptors and memory run out
-    BELL_SIM_ABORTS = 1 << 5,    // callers go while they wait to be accepted
+    BELL_SIM_LOSS = 1 << 0,         // packets are lost or doubled, and overtake each other
+    BELL_SIM_RESETS = 1 << 1,       // connections are reset by somebody on the way
+    BELL_SIM_CUTS = 1 << 2,         // hosts cannot reach others for some seconds
+    BELL_SIM_VANISHING = 1 << 3,    // hosts of clients go out without a word
+    BELL_SIM_SHORTAGE = 1 << 4,     // descriptors and memory run out
+    BELL_SIM_ABORTS = 1 << 5,       // callers go while they wait to be accepted
     BELL_SIM_FAULTS = (1 << 6) - 1, // all of these: every seed is calm
 };
 
 // How to simulate. Every zero is the default told; only `size` must be set.
 struct bell_sim_options {
-    size_t size;       // sizeof(struct bell_sim_options); 0 is EINVAL
-    uint64_t first;    // the first seed; 0: 1
-    uint64_t seeds;    // how many are tried; 0: 1000
-    unsigned without;  // faults that are left out: BELL_SIM_LOSS and so on
-    int64_t delay_max; // a packet between two hosts takes so long at most; 0: 20 ms
-    int64_t time_max;  // a run that is not over after so long is a finding; 0: 30 days
+    size_t size;        // sizeof(struct bell_sim_options); 0 is EINVAL
+    uint64_t first;     // the first seed; 0: 1
+    uint64_t seeds;     // how many are tried; 0: 1000
+    unsigned without;   // faults that are left out: BELL_SIM_LOSS and so on
+    int64_t delay_max;  // a packet between two hosts takes so long at most; 0: 20 ms
+    int64_t time_max;   // a run that is not over after so long is a finding; 0: 30 days
     uint64_t looks_max; // and one that looks for events so often; 0: 10 million
-    void (*trace)(const char *line, size_t size, void *trace_arg); // gets the trace, line by line; 0:
-        // nobody does, which is faster
+    void (*trace)(const char *line, size_t size,
+                  void *trace_arg); // gets the trace, line by line; 0:
+    // nobody does, which is faster
     void *trace_arg;
 };
 

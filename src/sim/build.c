@@ -67,6 +67,7 @@ static int serve(const char *host, const char *address, struct service *service,
     return add_service(host, service);
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of bell_serve, and where
 int bell_sim_serve(bell_sim *sim, const char *host, const char *address, bell_handler *handler,
                    void *arg, const struct bell_server_options *options)
 {
@@ -76,6 +77,7 @@ int bell_sim_serve(bell_sim *sim, const char *host, const char *address, bell_ha
     return serve(host, address, &service, options);
 }
 
+// NOLINTNEXTLINE(readability-function-size): the same
 int bell_sim_serve_dgram(bell_sim *sim, const char *host, const char *address,
                          bell_dgram_handler *handler, void *arg,
                          const struct bell_server_options *options)

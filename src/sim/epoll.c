@@ -186,9 +186,9 @@ static int wait_for_events(struct epoll_file *epoll, struct epoll_event *events,
     return n;
 }
 
-int epoll_look(int fd, struct epoll_event *events, int count, int64_t deadline)
+int epoll_look(int epoll_fd, struct epoll_event *events, int count, int64_t deadline)
 {
-    struct file *file = file_of(fd);
+    struct file *file = file_of(epoll_fd);
     if (!file)
         return -EBADF;
     if (file->ops != &epoll_ops || count < 1)
@@ -203,9 +203,9 @@ int epoll_look(int fd, struct epoll_event *events, int count, int64_t deadline)
     return collect(epoll, events, count);
 }
 
-void epoll_describe_wait(int fd, char *ret_text, size_t size)
+void epoll_describe_wait(int epoll_fd, char *ret_text, size_t size)
 {
-    const struct epoll_file *epoll = (const struct epoll_file *)(const void *)file_of(fd);
+    const struct epoll_file *epoll = (const struct epoll_file *)(const void *)file_of(epoll_fd);
     struct text text;
     text_init(&text, ret_text, size);
     for (struct list *node = epoll->items.next; node != &epoll->items; node = node->next) {

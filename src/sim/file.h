@@ -31,8 +31,8 @@ struct file {
 // Somebody who wants to be told.
 struct watch {
     struct list node;
-    struct program *program;  // either it
-    struct epoll_item *item;  // or this
+    struct program *program; // either it
+    struct epoll_item *item; // or this
     unsigned events;
 };
 
@@ -60,11 +60,11 @@ int poll_ppoll(struct pollfd *fds, nfds_t count, int64_t deadline);
 // ---- epoll.c
 extern const struct file_ops epoll_ops;
 int epoll_make(void);
-int epoll_control(int epoll, int operation, int fd, struct epoll_event *event);
-int epoll_look(int epoll, struct epoll_event *events, int count, int64_t deadline);
+int epoll_control(int epoll_fd, int operation, int fd, struct epoll_event *event);
+int epoll_look(int epoll_fd, struct epoll_event *events, int count, int64_t deadline);
 void epoll_item_wake(struct epoll_item *item);
 void epoll_forget(struct epoll_item *item);
-void epoll_describe_wait(int epoll, char *ret_text, size_t size);
+void epoll_describe_wait(int epoll_fd, char *ret_text, size_t size);
 
 // ---- number.c: eventfd and timerfd
 int number_eventfd(void);

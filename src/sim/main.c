@@ -61,8 +61,8 @@ static void tell_finding(const char *program, bell_sim_setup *setup, void *arg,
                    "variable.\n");
     }
     free(tail);
-    printf("Again, with the whole trace: DOORBELL_SEED=%llu %s\n",
-           (unsigned long long)report->seed, program);
+    printf("Again, with the whole trace: DOORBELL_SEED=%llu %s\n", (unsigned long long)report->seed,
+           program);
 }
 
 static int read_number(const char *text, uint64_t *ret_number)
@@ -115,7 +115,11 @@ int bell_sim_main(int argc, char **argv, bell_sim_setup *setup, void *arg,
     int64_t began = bell_now();
     int found = bell_sim_run(setup, arg, &own, &report);
     if (found < 0) {
-        fprintf(stderr, "%s: %s\n", argv[0], bell_error());
+        // The other library does not know what this one has to say.
+        const char *why = errno == ENOTSUP ? "libdoorbell stands in front of libdoorbell-sim: "
+                                             "link the latter alone"
+                                           : bell_error();
+        fprintf(stderr, "%s: %s\n", argv[0], why);
         return 2;
     }
     if (found == 0)

@@ -29,7 +29,13 @@ struct host {
     int64_t cut_from, cut_until;
 };
 
-enum packet_flags { PACKET_SYN = 1, PACKET_ACK = 2, PACKET_FIN = 4, PACKET_RST = 8, PACKET_ICMP = 16 };
+enum packet_flags {
+    PACKET_SYN = 1,
+    PACKET_ACK = 2,
+    PACKET_FIN = 4,
+    PACKET_RST = 8,
+    PACKET_ICMP = 16
+};
 
 struct packet {
     struct timer timer;
@@ -66,7 +72,8 @@ bool place_same_ip(const struct place *one, const struct place *other);
 bool place_same(const struct place *one, const struct place *other);
 // From and to the kernel's form; -EINVAL, -EAFNOSUPPORT.
 int place_read(const struct sockaddr *address, socklen_t size, int family, struct place *ret_place);
-void place_write(const struct place *place, int family, struct sockaddr *ret_address, socklen_t *size);
+void place_write(const struct place *place, int family, struct sockaddr *ret_address,
+                 socklen_t *size);
 const char *place_print(const struct place *place, char *ret_text, size_t size);
 
 // ---- Packets

@@ -21,7 +21,7 @@ static void make_ready(struct program *program)
         return;
     if (world.ready_count == world.ready_room) {
         int room = world.ready_room ? 2 * world.ready_room : 64;
-        struct program **more = kernel_real.reallocate(world.ready, (size_t)room * sizeof *more);
+        struct program **more = kernel_real.reallocate(world.ready, (size_t)room * sizeof(void *));
         if (!more)
             __builtin_trap();
         world.ready = more;
@@ -95,11 +95,17 @@ static void vanish(struct program *self)
     program_stop_here();
 }
 
+// Before it waits, or when its kernel has said that something came and it has not answered yet.
+static void vanish_in_time(struct program *self)
+{
+    if (self->waits_left > 0 && --self->waits_left == 0)
+        vanish(self);
+}
+
 bool program_wait(const char *where, int64_t deadline)
 {
     struct program *self = world.running;
-    if (self->waits_left > 0 && --self->waits_left == 0)
-        vanish(self);
+    vanish_in_time(self);
     self->bears_faults = true;
     if (deadline <= world.now)
         return false;
@@ -112,6 +118,7 @@ bool program_wait(const char *where, int64_t deadline)
     self->waits_in = NULL;
     bool in_time = deadline == INT64_MAX || timer_is_set(&self->timer);
     timers_remove(&world.timers, &self->timer);
+    vanish_in_time(self);
     return in_time;
 }
 

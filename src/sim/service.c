@@ -6,6 +6,16 @@
 
 #include "sim/sim.h"
 
+static void refuse_processes(const struct program *self, const struct service *service)
+{
+    const char *choice = bell_server_choice(service->server);
+    bool flag = service->has_options && service->options.flags & BELL_WORKERS_ARE_PROCESSES;
+    if (!strncmp(choice, "fork ", 5) || !strncmp(choice, "prefork ", 8) || flag)
+        world_fail(
+            "%s: %s: processes are not simulated; use iterative, threads, pool or coroutines",
+            self->name, choice);
+}
+
 static void serve(struct program *self, struct service *service)
 {
     if (bell_server_listen(service->server, service->address) < 0)
@@ -27,6 +37,7 @@ void service_run(struct program *self)
                           : bell_server_open_dgram(service->dgram_handler, service->arg, options);
     if (!service->server)
         world_fail("%s: %s", self->name, bell_error());
+    refuse_processes(self, service);
     serve(self, service);
 }
 
@@ -41,8 +52,8 @@ bool service_settled(void)
             continue;
         world_find("%s: all clients have ended, nothing can happen any more, and %llu handler%s "
                    "still wait%s: a deadline is missing",
-                   program->name, (unsigned long long)counts.active,
-                   counts.active == 1 ? "" : "s", counts.active == 1 ? "s" : "");
+                   program->name, (unsigned long long)counts.active, counts.active == 1 ? "" : "s",
+                   counts.active == 1 ? "s" : "");
         return false;
     }
     return true;

@@ -38,18 +38,18 @@ struct program;
 
 // What goes wrong in this run, and how often: in thousandths of the times that it could.
 struct faults {
-    bool calm;        // nothing may fail that a correct program could not bear without a word
-    unsigned loss;    // a packet is lost
-    unsigned twice;   // a packet comes twice
-    unsigned overtake; // a packet may overtake the one before
-    unsigned partial; // recv and send move fewer bytes than they could
+    bool calm;          // nothing may fail that a correct program could not bear without a word
+    unsigned loss;      // a packet is lost
+    unsigned twice;     // a packet comes twice
+    unsigned overtake;  // a packet may overtake the one before
+    unsigned partial;   // recv and send move fewer bytes than they could
     unsigned interrupt; // EINTR
     unsigned spurious;  // an event that is none
     unsigned no_descriptor, no_memory;
-    unsigned aborted;  // a caller goes while he waits in the queue
-    unsigned reset;    // a connection is reset by somebody on the way
-    unsigned vanish;   // a client's host goes out without a word
-    unsigned cut;      // two hosts cannot reach each other for a while
+    unsigned aborted;             // a caller goes while he waits in the queue
+    unsigned reset;               // a connection is reset by somebody on the way
+    unsigned vanish;              // a client's host goes out without a word
+    unsigned cut;                 // two hosts cannot reach each other for a while
     int64_t delay_min, delay_max; // of a packet between two hosts
     size_t buffer;                // of sockets
     size_t segment;               // the largest
@@ -76,8 +76,9 @@ struct world {
     int last_pid;
     int stage; // of the end: see program_when_idle
 
-    struct file *files[2 * SIM_FILES_MAX]; // sockets and the like; from SIM_FILES_MAX on the library's own
-    int low_free, high_free;               // nothing below is free
+    struct file
+        *files[2 * SIM_FILES_MAX]; // sockets and the like; from SIM_FILES_MAX on the library's own
+    int low_free, high_free;       // nothing below is free
     struct list tcps[256];
     struct list all_files; // the open ones, also those without a descriptor
     struct list packets;   // under way
@@ -153,14 +154,14 @@ struct program {
     bool is_ready, ended, dead;
     bool bears_faults; // from its first wait on: a start that fails teaches nothing
     bool owns_loop;
-    struct timer timer;    // of the wait under way
-    const char *waits_in;  // "ppoll" and so on; NULL while it runs
-    int epoll;             // what it waits for: this, or
-    struct pollfd *fds;    // these
+    struct timer timer;   // of the wait under way
+    const char *waits_in; // "ppoll" and so on; NULL while it runs
+    int epoll;            // what it waits for: this, or
+    struct pollfd *fds;   // these
     nfds_t fd_count;
-    pthread_cond_t *cond;  // or this
-    int waits_left;        // then the host goes out; 0: never
-    int files_open;        // sockets
+    pthread_cond_t *cond; // or this
+    int waits_left;       // then the host goes out; 0: never
+    int files_open;       // sockets
     struct sigaction actions[65];
 };
 

@@ -32,7 +32,7 @@ struct local_name {
 struct message {
     struct list node;
     struct place from, to;
-    struct local_name name; // of the sender
+    struct local_name name;      // of the sender
     struct socket_file *charged; // whose room it takes: the sender, of Unix datagrams; or NULL
     size_t size;
     char data[];
@@ -53,7 +53,8 @@ struct socket_file {
     int queued;
     struct list in_queue; // of a Unix socket that is in such a queue
     // Options.
-    bool reuse_address, reuse_port, only_ipv6, nodelay, keepalive, broadcast, timestamps, tells_local;
+    bool reuse_address, reuse_port, only_ipv6, nodelay, keepalive, broadcast, timestamps,
+        tells_local;
     bool lingers;
     int linger;
     int send_room, receive_room;
@@ -65,6 +66,7 @@ struct socket_file {
     struct list bound; // in host->sockets
     struct place local, peer;
     bool is_bound, is_connected;
+    bool told_connected; // connect(2) has said so
     struct tcp *tcp;
     int64_t last_arrival;
 
@@ -90,7 +92,8 @@ struct socket_ops {
     ssize_t (*receive)(struct socket_file *socket, struct msghdr *message, int flags);
     ssize_t (*send)(struct socket_file *socket, const struct msghdr *message, int flags);
     int (*shutdown)(struct socket_file *socket, int how);
-    int (*name_of)(struct socket_file *socket, bool peer, struct sockaddr *ret_address, socklen_t *size);
+    int (*name_of)(struct socket_file *socket, bool peer, struct sockaddr *ret_address,
+                   socklen_t *size);
 };
 
 extern const struct socket_ops tcp_socket_ops, udp_socket_ops, local_socket_ops;
@@ -130,13 +133,14 @@ int inet_bind(struct socket_file *socket, const struct sockaddr *address, sockle
 // Gives it a local address for a peer.
 int inet_choose_local(struct socket_file *socket, const struct place *peer);
 void inet_unbind(struct socket_file *socket);
-int inet_name_of(struct socket_file *socket, bool peer, struct sockaddr *ret_address, socklen_t *size);
+int inet_name_of(struct socket_file *socket, bool peer, struct sockaddr *ret_address,
+                 socklen_t *size);
 // Does what comes to `place` go to this socket?
 bool inet_takes(const struct socket_file *socket, const struct place *place);
 
 // ---- local.c: files of Unix sockets
-int local_lock_file(const char *path);
-int local_same_file(int fd, const char *path);
-int local_socket_file(const char *path, uint64_t ret_id[2]);
-int local_unlink(const char *path);
+int local_lock_file(const char *text);
+int local_same_file(int fd, const char *text);
+int local_socket_file(const char *text, uint64_t ret_id[2]);
+int local_unlink(const char *text);
 int local_pair(struct socket_file *one, struct socket_file *other);

@@ -140,11 +140,12 @@ static int connect_again(struct socket_file *socket)
     struct tcp *tcp = socket->tcp;
     if (tcp->state == TCP_SIM_SYN_SENT)
         return -EALREADY;
-    if (tcp->state != TCP_SIM_DEAD)
-        return -EISCONN;
+    if (socket->is_connected) {
+        bool told = socket->told_connected;
+        socket->told_connected = true; // who asks first hears of the success
+        return told ? -EISCONN : 0;
+    }
     int rc = socket_take_error(socket);
-    if (socket->is_connected)
-        return -EISCONN;
     // It is a fresh socket now.
     tcp->socket = NULL;
     tcp_free(tcp);
@@ -159,14 +160,8 @@ static int connect_stream(struct socket_file *socket, const struct sockaddr *add
     struct place peer;
     if (socket->listening)
         return -EISCONN;
-    if (socket->tcp) {
-        int rc = connect_again(socket);
-        if (rc == -EISCONN && !socket->is_connected && socket->tcp->state == TCP_SIM_OPEN) {
-            socket->is_connected = true; // the first one who asks hears of the success
-            return 0;
-        }
-        return rc;
-    }
+    if (socket->tcp)
+        return connect_again(socket);
     int rc = place_read(address, size, socket->family, &peer);
     if (rc == 0)
         rc = inet_choose_local(socket, &peer);
@@ -267,8 +262,8 @@ static ssize_t receive_stream(struct socket_file *socket, struct msghdr *message
         return receive_nothing(socket);
     size_t size = message_size(message);
     if (size > tcp->in.size)
-        size = tcp->in.size;
-    size = socket_part(size);
+        size =
+            tcp->in.size; // never less: tcp(7) promises it to no one, and Linux has always done it
     if (!(flags & MSG_TRUNC)) // tcp(7): the bytes are thrown away
         message_scatter(message, bytes_at(&tcp->in, 0), size);
     if (flags & MSG_PEEK)
@@ -297,9 +292,9 @@ static ssize_t send_stream(struct socket_file *socket, const struct msghdr *mess
         size = room - tcp->out.size;
     size = socket_part(size);
     char few[2048];
-    char *whole = message->msg_iovlen == 1   ? message->msg_iov->iov_base
-                  : size <= sizeof few ? few
-                                             : world_take(size);
+    char *whole = message->msg_iovlen == 1 ? message->msg_iov->iov_base
+                  : size <= sizeof few     ? few
+                                           : world_take(size);
     if (message->msg_iovlen != 1)
         message_gather(message, whole, size);
     bytes_add(&tcp->out, whole, size);

@@ -39,7 +39,7 @@ struct tcp {
     struct bytes in;
     uint64_t expected;
     bool fin_received;
-    uint64_t fin_at; // its number; 0: not known
+    uint64_t fin_at;   // its number; 0: not known
     struct list early; // packets that came before others
     size_t told;       // the window that the peer was told last
 

@@ -52,12 +52,11 @@ static bool enqueue(struct tcp *tcp)
     struct socket_file *listener = tcp->listener;
     if (is_full(listener))
         return false;
-    struct socket_file *socket =
-        socket_new(tcp->host, listener->family, SOCK_STREAM, IPPROTO_TCP);
+    struct socket_file *socket = socket_new(tcp->host, listener->family, SOCK_STREAM, IPPROTO_TCP);
     option_inherit(socket, listener);
     socket->local = tcp->local;
     socket->peer = tcp->peer;
-    socket->is_connected = socket->is_bound = true;
+    socket->is_connected = socket->told_connected = socket->is_bound = true;
     list_init(&socket->file.watches);
     socket->tcp = tcp;
     tcp->socket = socket;
@@ -97,8 +96,10 @@ static void receive_syn_ack(struct tcp *tcp, const struct packet *packet)
     timers_remove(&world.timers, &tcp->timer);
     tcp_acknowledge(tcp);
     tcp_watch_alive(tcp);
-    if (tcp->socket)
-        file_wake(&tcp->socket->file, EPOLLOUT);
+    if (!tcp->socket)
+        return;
+    tcp->socket->is_connected = true;
+    file_wake(&tcp->socket->file, EPOLLOUT);
 }
 
 static void receive_ack(struct tcp *tcp, const struct packet *packet)

@@ -242,9 +242,8 @@ static int bind_to_any(struct socket_file *socket)
     struct sockaddr_in any4 = {.sin_family = AF_INET};
     if (socket->is_bound)
         return 0;
-    return socket->family == AF_INET6
-               ? inet_bind(socket, (struct sockaddr *)&any6, sizeof any6)
-               : inet_bind(socket, (struct sockaddr *)&any4, sizeof any4);
+    return socket->family == AF_INET6 ? inet_bind(socket, (struct sockaddr *)&any6, sizeof any6)
+                                      : inet_bind(socket, (struct sockaddr *)&any4, sizeof any4);
 }
 
 static ssize_t send_udp(struct socket_file *socket, const struct msghdr *header, int flags)

@@ -181,7 +181,7 @@ void world_begin(uint64_t seed)
     world.trace_hash = 0xcbf29ce484222325;
     struct list *lists[] = {&world.programs, &world.all_files, &world.packets,
                             &world.memory,   &world.gifts,     &world.finals};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+    for (size_t i = 0; i < sizeof lists / sizeof(void *); i++)
         list_init(lists[i]);
     for (size_t i = 0; i < sizeof world.tcps / sizeof *world.tcps; i++)
         list_init(&world.tcps[i]);
@@ -202,6 +202,7 @@ static void drop_programs(void)
 void world_end(void)
 {
     struct list *node;
+    world.trace = NULL; // what is said now is no part of the run
     file_end_all();
     tcp_end_all();
     net_end();

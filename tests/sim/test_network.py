@@ -1,0 +1,58 @@
+"""What the simulator itself promises."""
+
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("DOORBELL_BUILD", ROOT + "/build")
+SLOW = float(os.environ.get("DOORBELL_SLOW", "1"))
+
+
+def run(*words):
+    return subprocess.run([BUILD + "/tests/network", *words], text=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.parametrize("model", ["coroutines", "iterative", "threads", "pool"])
+def test_all_models_and_addresses_work_in_it(model):
+    passed = run("everything-" + model, "500")
+    assert passed.returncode == 0, passed.stdout
+
+
+@pytest.mark.parametrize("model", ["fork", "prefork"])
+def test_models_with_processes_are_refused(model):
+    refused = run("everything-" + model, "5")
+    assert refused.returncode == 1
+    assert re.match(r"seed 1: (server|relay).*: %s .*: processes are not simulated" % model, refused.stdout)
+
+
+@pytest.mark.parametrize("case", ["tasks", "failures"])
+def test_tasks_and_failures_are_as_outside(case):
+    passed = run(case, "300")
+    assert passed.returncode == 0, passed.stdout
+
+
+@pytest.mark.parametrize("case, finding", [
+    ("leak", r"1 after 1: client leaks \d+ bytes of memory"),
+    ("wait", r"1 after 1: nothing can happen any more, and somebody still waits:\n.*client waits for \d+ \(tcp "
+             r"\[fd00::2\]:\d+ > \[fd00::1\]:7464\)"),
+    ("spin", r"1 after 1: client does not come to an end: it looked for events 100001 times"),
+    ("sleep", r"1 after 1: it goes on for ever; at the time when the run was given up\n"),
+    ("seven", r"1 after 1: client returned 7 in a calm run"),
+    ("nested", r"0 after 20: $"),
+])
+def test_each_finding_is_told(case, finding):
+    told = run(case)
+    assert told.returncode == 0
+    assert re.match(finding, told.stdout, re.DOTALL), told.stdout
+
+
+def test_two_thousand_seeds_take_three_seconds():
+    began = time.monotonic()
+    passed = run("talk", "2000")
+    assert passed.returncode == 0, passed.stdout
+    # The figure is of a core of its own; this one is shared.
+    assert time.monotonic() - began < 3 * 4 * SLOW
