@@ -75,6 +75,8 @@ int place_read(const struct sockaddr *address, socklen_t size, int family, struc
 {
     if (size < sizeof(sa_family_t))
         return -EINVAL;
+    if (family == AF_INET6 && size < 24) // SIN6_LEN_RFC2133 of Linux; looked at before the family
+        return -EINVAL;
     if (address->sa_family != family)
         return -EAFNOSUPPORT;
     return family == AF_INET6 ? read_ipv6(address, size, ret_place)

@@ -112,8 +112,6 @@ static int shut_local(struct socket_file *socket, int how)
         return 0;
     }
     struct socket_file *other = socket->other;
-    if (!other && socket->type != SOCK_DGRAM)
-        return socket->had_other ? 0 : -ENOTCONN;
     if (how != SHUT_WR) {
         socket->shut_read = true;
         if (other && socket->type != SOCK_DGRAM)
@@ -357,10 +355,10 @@ static ssize_t send_local(struct socket_file *socket, const struct msghdr *heade
     (void)flags;
     if (socket->error)
         return socket_take_error(socket);
-    if (socket->shut_write)
+    if (socket->type != SOCK_DGRAM && !socket->had_other)
+        return -ENOTCONN;
+    if (socket->shut_write || (socket->type != SOCK_DGRAM && !socket->other))
         return -EPIPE;
-    if (socket->type != SOCK_DGRAM && !socket->other)
-        return socket->had_other ? -EPIPE : -ENOTCONN;
     return is_stream(socket) ? send_stream(socket, header) : send_message(socket, header);
 }
 

@@ -68,9 +68,9 @@ void option_inherit(struct socket_file *socket, const struct socket_file *from)
 }
 
 // socket(7): "The kernel doubles this value", and there is a least one.
-static int room_of(int value)
+static int room_of(int value, int least)
 {
-    return value < 1152 ? 2304 : value > 1 << 22 ? 1 << 23 : 2 * value;
+    return value < least / 2 ? least : value > 1 << 22 ? 1 << 23 : 2 * value;
 }
 
 static int set_of_socket(struct socket_file *socket, int name, int value)
@@ -89,10 +89,10 @@ static int set_of_socket(struct socket_file *socket, int name, int value)
         socket->timestamps = value != 0;
         return 0;
     case SO_SNDBUF:
-        socket->send_room = room_of(value);
+        socket->send_room = room_of(value, 4608);
         return 0;
     case SO_RCVBUF:
-        socket->receive_room = room_of(value);
+        socket->receive_room = room_of(value, 2304);
         return 0;
     case SO_KEEPALIVE:
         socket->keepalive = value != 0;

@@ -214,11 +214,10 @@ int socket_listen(int fd, int backlog)
     return socket->ops->listen(socket, backlog < 0 ? 4096 : backlog);
 }
 
-// The caller who waits first goes before he is accepted. (Descriptors that run out do not harm him:
-// accept(2) needs one before it takes him.)
+// Descriptors that run out do not harm who waits: accept(2) needs one before it takes him.
 static int accept_one(struct socket_file *listener, struct socket_file **ret_socket)
 {
-    if (!listener->listening)
+    if (!listener->listening && listener->type != SOCK_DGRAM)
         return -EINVAL;
     return listener->ops->accept(listener, ret_socket);
 }

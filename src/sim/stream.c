@@ -304,6 +304,14 @@ static ssize_t send_stream(struct socket_file *socket, const struct msghdr *mess
     return (ssize_t)size;
 }
 
+static int name_of_stream(struct socket_file *socket, bool peer, struct sockaddr *ret_address,
+                          socklen_t *size)
+{
+    if (peer && !is_there(socket))
+        return -ENOTCONN;
+    return inet_name_of(socket, peer, ret_address, size);
+}
+
 const struct socket_ops tcp_socket_ops = {
     .name = "tcp",
     .poll = poll_stream,
@@ -315,5 +323,5 @@ const struct socket_ops tcp_socket_ops = {
     .receive = receive_stream,
     .send = send_stream,
     .shutdown = shut_stream,
-    .name_of = inet_name_of,
+    .name_of = name_of_stream,
 };

@@ -114,7 +114,7 @@ static ssize_t receive_udp(struct socket_file *socket, struct msghdr *header, in
     if (socket->error)
         return socket_take_error(socket);
     if (list_is_empty(&socket->messages))
-        return socket->shut_read ? 0 : -EAGAIN;
+        return -EAGAIN; // after SHUT_RD, too
     struct message *message = LIST_ENTRY(socket->messages.next, struct message, node);
     size_t room = message_size(header), size = message->size;
     message_scatter(header, message->data, size < room ? size : room);
