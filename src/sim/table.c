@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "kernel/calls_print.h"
 #include "sim/file.h"
 #include "sim/socket.h"
 
@@ -26,6 +28,23 @@ static void tell(int64_t result, const char *format, ...)
     else
         (void)snprintf(outcome, sizeof outcome, "%d", (int)result);
     world_trace("%-12s %s = %s", world.running ? world.running->name : "", call, outcome);
+}
+
+// The same with the bytes that were moved.
+static void tell_bytes(const char *call, int fd, const struct msghdr *message, ssize_t n)
+{
+    char bytes[120];
+    struct text text;
+    if (!world.trace)
+        return;
+    if (n < 0) {
+        tell(n, "%s(%d, %zu)", call, fd, message_size(message));
+        return;
+    }
+    text_init(&text, bytes, sizeof bytes);
+    calls_print_pieces(&text, message, (size_t)n);
+    world_trace("%-12s %s(%d, %zu) = %zd%s%s", world.running ? world.running->name : "", call, fd,
+                message_size(message), n, n ? "  " : "", n ? bytes : "");
 }
 
 static const char *print(const struct sockaddr *address, socklen_t size, char *text, size_t room)
@@ -104,7 +123,7 @@ static ssize_t sim_recvmsg(int fd, struct msghdr *message, int flags)
 {
     ssize_t n = is_interrupted() ? -EINTR : socket_receive(fd, message, flags);
     if (n != -EAGAIN)
-        tell(n, "recv(%d, %zu)", fd, message_size(message));
+        tell_bytes("recv", fd, message, n);
     return n;
 }
 
@@ -130,7 +149,7 @@ static ssize_t sim_recv(int fd, void *into, size_t size, int flags)
 static ssize_t sim_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     ssize_t n = is_interrupted() ? -EINTR : socket_send(fd, message, flags);
-    tell(n, "send(%d, %zu)", fd, message_size(message));
+    tell_bytes("send", fd, message, n);
     return n;
 }
 
