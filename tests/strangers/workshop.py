@@ -15,7 +15,7 @@ import threading
 
 from grade import program, table
 from programs import PATIENCE
-from strangers import HERE, NO_PROGRAM
+from strangers import HERE
 
 LISTENING = re.compile(rb"[Ll]istening on [^\n]*?(\d+)(?: \.\.\.)?\s*\n")
 
@@ -25,7 +25,7 @@ starting = threading.Lock()
 
 def compile_all(folder):
     """Programs in C and classes in Java, all at once."""
-    made = [(["cc", "-O1", "-g", "-Wall", "-Wextra", "-Werror", str(source), "-o", str(folder / source.stem)])
+    made = [["cc", "-O1", "-g", "-Wall", "-Wextra", "-Werror", str(source), "-o", str(folder / source.stem)]
             for source in sorted((HERE / "c").glob("*.c"))]
     if shutil.which("javac"):
         made.append(["javac", "-d", str(folder), *map(str, sorted((HERE / "java").glob("*.java")))])
@@ -40,8 +40,8 @@ def compile_all(folder):
 class Party:
     """A program in a session of its own."""
 
-    def __init__(self, command, made, port=None, env=None, host="127.0.0.1"):
-        places = {"HOST": host, "PORT": str(port), "PROGRAMS": str(made), "CLASSES": str(made)}
+    def __init__(self, command, made, port=None, env=None):
+        places = {"HOST": "127.0.0.1", "PORT": str(port), "PROGRAMS": str(made), "CLASSES": str(made)}
         self.command = [re.sub("HOST|PORT|PROGRAMS|CLASSES", lambda word: places[word[0]], part)
                         if part.isascii() and not os.path.isabs(part) else part for part in command]
         self.paper, pen = os.pipe()  # its input, and what we write it with; the first is kept to see what is unread
@@ -159,6 +159,3 @@ def processes_of(parties):
             if fields and fields[3] in sessions and fields[0] != "Z":
                 found.append(int(name))
     return found
-
-
-__all__ = ["Party", "compile_all", "processes_of", "NO_PROGRAM"]
