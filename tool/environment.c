@@ -60,6 +60,7 @@ static void set_unix(struct environment *environment, const char *local, int fd)
     set(environment, "UNIXLOCALPATH=%s", local + strlen("unix:"));
     set(environment, "UNIXLOCALUID=%u", (unsigned)getuid());
     set(environment, "UNIXLOCALGID=%u", (unsigned)getgid());
+    set(environment, "UNIXLOCALPID=%d", (int)getpid()); // who took the call, not who answers
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &caller, &size) < 0)
         return;
     set(environment, "UNIXREMOTEEUID=%u", (unsigned)caller.uid);

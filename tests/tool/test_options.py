@@ -66,7 +66,7 @@ def segments_of_small_writes(nodelay):
 def test_O4_nodelay_sends_small_writes_at_once():
     with own_network():
         set_sysctl("net/ipv4/tcp_autocorking", "0")  # which holds writes back, too
-        assert segments_of_small_writes(1) == WRITES
+        assert segments_of_small_writes(1) >= WRITES  # and one that was sent twice, on a busy machine
         assert segments_of_small_writes(0) < WRITES
 
 

@@ -148,6 +148,7 @@ def test_its_environment_over_a_unix_socket():
         assert (found["PROTO"], found["UNIXLOCALPATH"]) == ("UNIX", "@" + name)
         assert found["UNIXREMOTEEUID"] == str(os.getuid())
         assert found["UNIXREMOTEPID"] == str(os.getpid())
+        assert found["UNIXLOCALPID"] == str(server.process.pid)
         assert found["LOCAL"] == "unix:@" + name
         assert "TCPREMOTEIP" not in found
 
