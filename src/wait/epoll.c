@@ -137,8 +137,11 @@ static int register_endpoint(struct epoll *epoll, struct endpoint *endpoint, uin
         return rc;
     struct epoll_event event = event_of(endpoint, interest);
     rc = kernel->epoll_ctl(epoll->fd, EPOLL_CTL_ADD, endpoint->fd, &event);
-    if (rc == -EEXIST) // left behind by a copy of an earlier descriptor of this number
-        rc = kernel->epoll_ctl(epoll->fd, EPOLL_CTL_MOD, endpoint->fd, &event);
+    if (rc == -EEXIST) { // left behind by a copy of an earlier descriptor of this number
+        // One that is shared cannot be modified (epoll_ctl(2), EINVAL).
+        (void)kernel->epoll_ctl(epoll->fd, EPOLL_CTL_DEL, endpoint->fd, &event);
+        rc = kernel->epoll_ctl(epoll->fd, EPOLL_CTL_ADD, endpoint->fd, &event);
+    }
     if (rc < 0) {
         epoll->slots[endpoint->slot] = NULL;
         return rc;

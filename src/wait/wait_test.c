@@ -2,6 +2,7 @@
 
 #include "wait/wait.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -420,6 +421,59 @@ static void a_registration_that_outlives_its_descriptor_does_not_keep_the_loop_b
     assert_int_equal(kernel->ppoll(&watched, 1, kernel->now() + 1000000000), 1);
 }
 
+// ---- A registration that could not be taken back ------------------------------------------------
+
+static struct kernel_ops forgetful_kernel;
+static ssize_t accepted;
+
+static int take_nothing_back(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    if (operation != EPOLL_CTL_DEL)
+        return kernel_real.epoll_ctl(epoll, operation, fd, event);
+    forgetful_kernel.epoll_ctl = kernel_real.epoll_ctl; // once
+    return -ENOMEM;
+}
+
+static void note_accepted(struct wait_call *call)
+{
+    accepted = call->result;
+}
+
+static void a_shared_listener_whose_registration_stayed_is_registered_anew(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    int fd = kernel->socket(AF_INET, SOCK_STREAM, 0), caller;
+    assert_int_equal(kernel->bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(kernel->listen(fd, 1), 0);
+    assert_int_equal(kernel->getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    forgetful_kernel = kernel_real;
+    forgetful_kernel.epoll_ctl = take_nothing_back;
+    kernel = &forgetful_kernel;
+
+    struct endpoint listener;
+    wait_open(&listener, fd);
+    listener.shared = true;
+    struct wait_call call = {.kind = WAIT_ACCEPT, .endpoint = &listener, .done = note_accepted};
+    call.deadline = INT64_MAX;
+    wait_start(&loop, &call);
+    wait_cancel(&call, -ECANCELED); // which takes the registration back, or means to
+    assert_int_equal(accepted, -ECANCELED);
+    accepted = -EAGAIN;
+    wait_start(&loop, &call);
+    task_yield(&loop.root);
+    assert_int_equal(accepted, -EAGAIN);
+    caller = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(caller, (struct sockaddr *)&address, size), 0);
+    while (accepted == -EAGAIN)
+        task_yield(&loop.root);
+    assert_true(accepted >= 0);
+    kernel = &kernel_real;
+    assert_int_equal(kernel->close((int)accepted) | kernel->close(caller), 0);
+    wait_close(&listener);
+}
+
 #define ON_EACH(test)                                 \
     {#test " (block)", test, begin, end, &on_block},  \
     {                                                 \
@@ -445,6 +499,7 @@ int main(void)
         ON_EACH(lingering_ends_at_its_time_and_at_its_bytes),
         ON_EACH(the_oldest_of_too_many_makes_room),
         ON_EACH(a_registration_that_outlives_its_descriptor_does_not_keep_the_loop_busy),
+        ON_EACH(a_shared_listener_whose_registration_stayed_is_registered_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
