@@ -23,12 +23,11 @@ enum { SLOTS = 4, ROUNDS_MAX = 2000 };
 // A connection and the tasks that use it. Whoever is the last one closes it, unless somebody else has: `gone`.
 struct slot {
     bell_conn *conn;
-    int fd;
-    unsigned id;
-    int users;
     struct task *reader;
     struct slot *partner; // in a relay
     size_t heard, said;
+    unsigned id;
+    int fd, users;
     uint8_t style;
     bool gone;
     bool unsure; // bytes may be missing: its reads were ended, or there was no memory

@@ -135,7 +135,7 @@ unsigned fake_id(int fd)
 // One of seven ends a line.
 uint8_t fake_byte(unsigned id, size_t position)
 {
-    uint8_t byte = (uint8_t)(id * 59 + position * 31 + (position >> 8));
+    uint8_t byte = (uint8_t)((size_t)id * 59 + position * 31 + (position >> 8));
     return byte % 7 == 0 ? '\n' : byte;
 }
 
@@ -223,6 +223,7 @@ static int fake_setsockopt(int fd, int level, int name, const void *value, sockl
 }
 
 // Every other one is of TCP.
+// NOLINTNEXTLINE(readability-non-const-parameter): the type of the table
 static int fake_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *size)
 {
     bool is_tcp = socket_of(fd)->id % 2;

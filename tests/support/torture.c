@@ -82,20 +82,39 @@ struct page {
     uint32_t error;
     uint32_t ever; // from that one on
     _Atomic uint32_t struck;
-    uint32_t spare[2];
+    uint32_t per_thousand; // instead of all that: so many of all calls
+    _Atomic uint32_t chance;
     _Atomic uint32_t counts[64];
     char names[64][NAME_SIZE]; // for the test to read
+    uint32_t errors[64];       // of per_thousand; 0: never
 };
 
 static struct page *page;
 static struct kernel_ops table;
 static const struct kernel_ops *behind;
 
+// The same row of chances in whatever process it is (the finish of MurmurHash3, over a count).
+static bool strikes_by_chance(enum operation operation)
+{
+    uint32_t x = atomic_fetch_add(&page->chance, 1) * 0x9e3779b9u;
+    x = (x ^ x >> 16) * 0x85ebca6bu;
+    x = (x ^ x >> 13) * 0xc2b2ae35u;
+    x ^= x >> 16;
+    return page->errors[operation] && x % 1000 < page->per_thousand;
+}
+
+static uint32_t error_of(enum operation operation)
+{
+    return page->per_thousand ? page->errors[operation] : page->error;
+}
+
 // Whether this call is the one.
 static bool strikes(enum operation operation)
 {
     if (!atomic_load(&page->active))
         return false;
+    if (page->per_thousand)
+        return strikes_by_chance(operation);
     uint32_t count = atomic_fetch_add(&page->counts[operation], 1) + 1;
     if (page->operation != (uint32_t)operation || count < page->which ||
         (count > page->which && !page->ever))
@@ -104,16 +123,18 @@ static bool strikes(enum operation operation)
     return true;
 }
 
-#define FAIL_NUMBER(type, name, parameters, arguments)                                         \
-    static type torture_##name parameters                                                      \
-    {                                                                                          \
-        return strikes(OPERATION_##name) ? (type) - (int)page->error : behind->name arguments; \
+#define FAIL_NUMBER(type, name, parameters, arguments)                              \
+    static type torture_##name parameters                                           \
+    {                                                                               \
+        return strikes(OPERATION_##name) ? (type) - (int)error_of(OPERATION_##name) \
+                                         : behind->name arguments;                  \
     }
 #define FAIL_MEMORY(name, parameters, arguments)                          \
     static void *torture_##name parameters                                \
     {                                                                     \
         return strikes(OPERATION_##name) ? NULL : behind->name arguments; \
     }
+// NOLINTNEXTLINE(readability-function-size): recvfrom and sendto have so many parameters
 NUMBERS(FAIL_NUMBER)
 MEMORY(FAIL_MEMORY)
 

@@ -80,6 +80,13 @@ class Page:
         self.memory[4:24] = struct.pack("<5I", operation, which, error, ever, 0)
         self.memory[0:4] = struct.pack("<I", 1)
 
+    def begin_failing(self, per_thousand, errors):
+        """So many of all calls fail, each with its error of the dictionary."""
+        numbers = [errors.get(name, 0) for name in self.names()]
+        self.memory[HEADER.size + 64 * 16:HEADER.size + 64 * 20] = struct.pack("<64I", *numbers)
+        self.memory[24:28] = struct.pack("<I", per_thousand)
+        self.memory[0:4] = struct.pack("<I", 1)
+
     def end(self):
         self.memory[0:4] = struct.pack("<I", 0)
 
