@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PEER_SIZE = 160, TEXT_SIZE = 512 };
+enum { PEER_SIZE = 160, TEXT_SIZE = 512, BASE64_SIZE = 348 };
 
 static bool is_verbose; // a line for each caller
 
@@ -140,11 +140,42 @@ __attribute__((noinline)) static void show_text(const char *peer, char mark, con
     } while (size > 0);
 }
 
+// How many bytes make an object: escaped as JSON does they still fit in a line. A character of UTF-8 is not
+// divided.
+static size_t piece_of(const char *data, size_t size)
+{
+    enum { PIECE = 256, CONTINUED = 0x80, KIND = 0xc0 };
+    size_t count = size < PIECE ? size : PIECE;
+    for (int back = 0; count < size && back < 3 && (data[count] & KIND) == CONTINUED; back++)
+        count--;
+    return count;
+}
+
+__attribute__((noinline)) static void tell_data(const char *name, char mark, const char *data,
+                                                size_t size)
+{
+    char peer[PEER_SIZE];
+    const char *direction = mark == '<' ? "in" : "out";
+    (void)clean_name(name, peer, sizeof peer);
+    do {
+        char base64[BASE64_SIZE];
+        size_t count = piece_of(data, size);
+        if (!tell("data", "s:s, s:s, s:s#", "peer", peer, "direction", direction, "data", data,
+                  (int)count)) // it is no text
+            (void)tell("data", "s:s, s:s, s:s", "peer", peer, "direction", direction, "data_b64",
+                       put_base64(data, count, base64));
+        data += count;
+        size -= count;
+    } while (size > 0);
+}
+
 void show_traffic(const char *peer, const struct manner *manner, char mark, const char *data,
                   size_t size)
 {
     if (manner->show == SHOW_TEXT)
         show_text(peer, mark, data, size);
+    if (manner->show == SHOW_JSON)
+        tell_data(peer, mark, data, size);
     if (manner->show != SHOW_HEX)
         return;
     note("%s %c %zu bytes", peer, mark, size);

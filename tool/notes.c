@@ -98,10 +98,10 @@ void note(const char *sentence, ...)
     va_end(arguments);
 }
 
-void tell(const char *type, const char *members, ...)
+bool tell(const char *type, const char *members, ...)
 {
     if (!manner.json)
-        return;
+        return true;
     char line[2048];
     va_list arguments;
     va_start(arguments, members);
@@ -109,6 +109,7 @@ void tell(const char *type, const char *members, ...)
     size_t size = json_line(&event, arguments, line, sizeof line);
     va_end(arguments);
     write_line(line, size);
+    return size > 0;
 }
 
 void give(const char *type, const char *members, ...)

@@ -416,11 +416,9 @@ static void choose_limits(struct serving *serving, char **addresses, int count)
 
 static void choose_show(struct serving *serving)
 {
-    if (serving->common.quiet || serving->common.json)
-        return;
-    serving->manner.show = serving->hex                   ? SHOW_HEX
-                           : serving->common.verbose >= 2 ? SHOW_TEXT
-                                                          : SHOW_NOTHING;
+    bool is_json = serving->common.json, is_wanted = serving->common.verbose >= 2 || serving->hex;
+    if (is_wanted && (is_json || !serving->common.quiet))
+        serving->manner.show = is_json ? SHOW_JSON : serving->hex ? SHOW_HEX : SHOW_TEXT;
 }
 
 static bool make_shared_page(struct serving *serving)

@@ -13,7 +13,7 @@ struct shared {
 
 struct program;
 
-enum show { SHOW_NOTHING, SHOW_TEXT, SHOW_HEX };
+enum show { SHOW_NOTHING, SHOW_TEXT, SHOW_HEX, SHOW_JSON };
 
 // How a service behaves: the argument of its handler. Times are 0 for none.
 struct manner {

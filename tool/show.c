@@ -140,3 +140,24 @@ void show_hex(char mark, uint64_t offset, const char *data, size_t size)
         size -= count;
     }
 }
+
+// ---- In base64 --------------------------------------------------------------------------------
+
+// RFC 4648, 4.
+const char *put_base64(const char *data, size_t size, char *into)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *from = (const unsigned char *)data;
+    char *at = into;
+    for (size_t i = 0; i < size; i += 3) {
+        bool has_second = i + 1 < size, has_third = i + 2 < size;
+        unsigned group = (unsigned)from[i] << 16 | (has_second ? (unsigned)from[i + 1] << 8 : 0) |
+                         (has_third ? from[i + 2] : 0);
+        *at++ = digits[group >> 18];
+        *at++ = digits[group >> 12 & 63];
+        *at++ = has_second ? digits[group >> 6 & 63] : '=';
+        *at++ = has_third ? digits[group & 63] : '=';
+    }
+    *at = '\0';
+    return into;
+}

@@ -27,3 +27,9 @@ size_t clean(struct cleaner *cleaner, const char *data, size_t size, char *into)
 // mark    '>' for what goes there, '<' for what comes
 // offset  of the first byte in its direction
 void show_hex(char mark, uint64_t offset, const char *data, size_t size);
+
+// Bytes in the digits of base64 (RFC 4648).
+//
+// into     room for 4 characters for each begun three bytes, and a NUL
+// returns  into
+const char *put_base64(const char *data, size_t size, char *into);

@@ -52,7 +52,9 @@ void note(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 
 // With --json: an event as an object on a line, {"v":1,"type":TYPE,"t":SECONDS, ...}; the rest is a
 // format of json_pack(3) for the members: "s:s, s:i". Without --json: nothing.
-void tell(const char *type, const char *members, ...);
+//
+// returns  false: it cannot be said in JSON (a text is not UTF-8), or is too long for a line
+bool tell(const char *type, const char *members, ...);
 
 // The same on stdout, for a command whose result it is.
 void give(const char *type, const char *members, ...);

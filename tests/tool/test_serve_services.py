@@ -1,5 +1,6 @@
 """doorbell serve: each service, the manners of the slides, and what is told of callers."""
 
+import base64
 import json
 import os
 import pty
@@ -343,6 +344,29 @@ def test_json_has_an_object_for_each_event(model):
         assert all(event["v"] == 1 and event["t"] >= 0 for event in events)
         assert events[1]["peer"] == events[2]["peer"]
         assert (events[2]["bytes_in"], events[2]["bytes_out"]) == (6, 6)
+
+
+def test_json_has_the_data_when_asked_for():
+    text = "gr\u00fc\u00df dich \u00e9\u4e16\U0001f514\x1b[31m\0".encode() * 40 + b"\n"
+    for sent in (b"hello\n", text, bytes(range(256)) * 3):
+        with serve("echo", "127.0.0.1:0", "--json", "-vv") as server:
+            port = int(server.wait_for(r'"address":"tcp:127.0.0.1:(\d+)"').group(1))
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as caller:
+                caller.sendall(sent)
+                assert read_exactly(caller, len(sent)) == sent
+            server.wait_for('"closed"')
+            assert server.stop() == 0
+            events = [json.loads(line) for line in server.lines if line]
+            peer = next(event["peer"] for event in events if event["type"] == "accepted")
+            data = [event for event in events if event["type"] == "data"]
+            for direction in ("in", "out"):
+                assert b"".join(bytes_of(event) for event in data if event["direction"] == direction) == sent
+            assert all(event["peer"] == peer for event in data)
+            assert all("data" in event for event in data) == (sent[:1] != b"\0")
+
+
+def bytes_of(event):
+    return event["data"].encode() if "data" in event else base64.b64decode(event["data_b64"])
 
 
 def test_json_of_a_failure():
