@@ -13,6 +13,8 @@ from programs import DOORBELL, MODELS, PATIENCE, children_of
 from strangers import BY_NAME
 from workshop import Party
 
+pytestmark = pytest.mark.xdist_group("strangers")  # what is compiled for them is compiled once
+
 NC = ("nc.openbsd", "-N", "HOST", "PORT")
 AWKWARD = b"\x04\x1a\xff\x00 end\n"
 

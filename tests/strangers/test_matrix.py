@@ -11,6 +11,8 @@ from ours import OURS
 from reasons import reason_of
 from strangers import CLIENTS, SERVERS
 
+pytestmark = pytest.mark.xdist_group("strangers")  # what is compiled for them is compiled once
+
 ALL_SERVERS = OURS + SERVERS
 AT_ONCE = 4
 WRITES = os.environ.get("DOORBELL_GOLDEN") == "write"

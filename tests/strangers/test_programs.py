@@ -13,6 +13,8 @@ from programs import MODELS, PATIENCE, ROOT, read_all
 from strangers import BY_NAME, HERE, java
 from workshop import Party
 
+pytestmark = pytest.mark.xdist_group("strangers")  # what is compiled for them is compiled once
+
 OFTEN = 50
 
 

@@ -11,6 +11,8 @@ from desk import Desk
 from programs import DOORBELL, PATIENCE
 from workshop import Party
 
+pytestmark = pytest.mark.xdist_group("strangers")  # what is compiled for them is compiled once
+
 BANNER = rb"Trying 127\.0\.0\.1\.\.\.\r\nConnected to 127\.0\.0\.1\.\r\nEscape character is '\^]'\.\r\n"
 
 
