@@ -96,6 +96,8 @@ void dgram_stop(bell_dgram *dgram, int64_t drain_until)
     dgram->drain_until = drain_until;
     if (dgram->endpoint.calls[WAIT_IN])
         wait_cancel(dgram->endpoint.calls[WAIT_IN], -ESHUTDOWN);
+    else if (dgram->receiving) // it was woken, and would wait again if there is nothing
+        dgram->receiving->deadline = WAIT_NOT;
 }
 
 // ---- Receiving --------------------------------------------------------------------------------
@@ -180,6 +182,17 @@ static bool is_about_a_reply(ssize_t error)
     }
 }
 
+static ssize_t wait_in(bell_dgram *dgram, struct wait_call *call)
+{
+    bool is_first = !dgram->receiving; // who comes second is refused
+    if (is_first)
+        dgram->receiving = call;
+    ssize_t n = wait_for(call);
+    if (is_first)
+        dgram->receiving = NULL;
+    return n;
+}
+
 static ssize_t receive(bell_dgram *dgram, struct msghdr *message)
 {
     struct wait_call call = {.kind = WAIT_RECVMSG, .endpoint = &dgram->endpoint, .into = message};
@@ -189,8 +202,8 @@ static ssize_t receive(bell_dgram *dgram, struct msghdr *message)
         if (drains && kernel->now() >= dgram->drain_until)
             return -ESHUTDOWN;
         call.deadline = drains ? WAIT_NOT : dgram->deadline;
-        n = wait_for(&call);
-        if (n == -ETIMEDOUT && drains)
+        n = wait_in(dgram, &call);
+        if (n == -ETIMEDOUT && dgram->stopping)
             return -ESHUTDOWN;
     } while (n == -ESHUTDOWN || is_about_a_reply(n));
     return n;

@@ -18,6 +18,7 @@ struct bell_dgram {
     int64_t deadline;          // of every call that begins
     int64_t drain_until; // once it stops: a point in time; what lies there is received until then
     bool stopping;
+    struct wait_call *receiving; // while a task is in it, though it may not wait at the moment
     bool is_unix;
     bool tells_local; // each datagram brings along which address of ours it went to
     struct sockaddr_storage bound;
