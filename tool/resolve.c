@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -326,34 +327,56 @@ static void head(const char *operand, const struct bell_host *host, bool json)
                is_alias ? official : "", host->count, host->count == 1 ? "" : "es");
 }
 
-static int resolve(const char *operand, const struct settings *settings)
+// Of each address; 0 when one of them has been reached, or else why the last one was not.
+static int look_at_all(const char *operand, const struct bell_host *host,
+                       const struct settings *settings)
 {
-    char address[TEXT_SIZE];
-    struct bell_host host;
-    const struct bell_options way = how(settings);
-    complete(operand, address, sizeof address);
-    if (bell_resolve(address, &way, &host) < 0) {
-        int error = errno;
-        complain("%s", bell_error());
-        return exit_code_of_name(error);
-    }
-    if (settings->try && !port_of(&host.addresses[0])) {
-        complain("%.200s: --try needs a port, as in %.200s:80", operand, operand);
-        return EXIT_USAGE;
-    }
-    head(operand, &host, settings->common.json);
     int error = 0;
     bool reached = false;
-    for (int i = 0; i < host.count; i++) {
-        struct finding finding = {.asked = operand, .number = i + 1, .address = &host.addresses[i]};
+    for (int i = 0; i < host->count; i++) {
+        struct finding finding = {
+            .asked = operand, .number = i + 1, .address = &host->addresses[i]};
         int failed = look_at(&finding, settings);
         error = failed ? failed : error;
         reached = reached || !failed;
     }
-    if (reached)
+    return reached ? 0 : error;
+}
+
+static int resolve_into(struct bell_host *host, const char *operand,
+                        const struct settings *settings)
+{
+    char address[TEXT_SIZE];
+    const struct bell_options way = how(settings);
+    complete(operand, address, sizeof address);
+    if (bell_resolve(address, &way, host) < 0) {
+        int error = errno;
+        complain("%s", bell_error());
+        return exit_code_of_name(error);
+    }
+    if (settings->try && !port_of(&host->addresses[0])) {
+        complain("%.200s: --try needs a port, as in %.200s:80", operand, operand);
+        return EXIT_USAGE;
+    }
+    head(operand, host, settings->common.json);
+    int error = look_at_all(operand, host, settings);
+    if (!error)
         return EXIT_DONE;
     complain("%.200s: no address of it answers", operand);
     return (int)exit_code_of(error);
+}
+
+// All its addresses are much for a stack.
+static int resolve(const char *operand, const struct settings *settings)
+{
+    struct bell_host *host = malloc(sizeof *host);
+    if (!host) {
+        complain("out of memory");
+        return EXIT_BROKEN;
+    }
+    int code = resolve_into(host, operand, settings);
+    free(host);
+    return code;
 }
 
 int resolve_main(int argc, char **argv)
