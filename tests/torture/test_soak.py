@@ -10,7 +10,7 @@ import pytest  # noqa: E402
 
 from soak import cells, soak  # noqa: E402
 
-SECONDS = 9
+SECONDS = 6
 
 
 @pytest.mark.parametrize("failing", [False, True], ids=["well", "failing"])

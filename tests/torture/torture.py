@@ -411,7 +411,7 @@ def possessions(pid):
 
 # What a server has in the end where nothing failed, by scenario, model and backend.
 usual = {}
-SETTLED = 0.3
+SETTLED = 0.15  # more than a helper thread waits for work
 
 
 def settle(server):
