@@ -106,7 +106,14 @@ int file_dup(int fd)
 // Nothing is said on the network: the run is over.
 void file_end_all(void)
 {
+    struct list *node, *next;
     memset(world.files, 0, sizeof world.files);
+    for (node = world.all_files.next; node != &world.all_files; node = next) {
+        next = node->next;
+        struct file *file = LIST_ENTRY(node, struct file, node);
+        if (file->ops == &epoll_ops) // before what is registered there
+            close_file(file);
+    }
     while (!list_is_empty(&world.all_files)) {
         struct file *file = LIST_ENTRY(world.all_files.next, struct file, node);
         list_init(&file->watches); // some lie on stacks that have gone

@@ -19,7 +19,7 @@ static int add(struct addrinfo **list, const struct place *place, const struct a
     int family = place_is_ipv4(place) ? AF_INET : AF_INET6;
     if (hints->ai_family != AF_UNSPEC && hints->ai_family != family)
         return 0;
-    struct entry *entry = world_take(sizeof *entry);
+    struct entry *entry = world_give(sizeof *entry);
     entry->info.ai_family = family;
     entry->info.ai_socktype = hints->ai_socktype;
     entry->info.ai_addr = (struct sockaddr *)&entry->address;
@@ -94,7 +94,7 @@ void name_free(struct addrinfo *list)
 {
     while (list) {
         struct addrinfo *next = list->ai_next;
-        world_release(list); // the first of its entry
+        world_take_back(list); // the first of its entry
         list = next;
     }
 }

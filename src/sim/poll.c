@@ -35,7 +35,7 @@ static void add_watches(struct watch *watches, const struct pollfd *fds, nfds_t 
 static bool wait_for_any(struct pollfd *fds, nfds_t count, int64_t deadline)
 {
     struct watch few[WATCHES_FEW];
-    struct watch *watches = count <= WATCHES_FEW ? few : world_take(count * sizeof *watches);
+    struct watch *watches = count <= WATCHES_FEW ? few : world_give(count * sizeof *watches);
     struct program *self = world.running;
     add_watches(watches, fds, count);
     self->fds = fds;
@@ -46,7 +46,7 @@ static bool wait_for_any(struct pollfd *fds, nfds_t count, int64_t deadline)
     for (nfds_t i = 0; i < count; i++)
         list_remove(&watches[i].node);
     if (watches != few)
-        world_release(watches);
+        world_take_back(watches);
     return in_time;
 }
 

@@ -30,7 +30,13 @@ static void draw_manners(struct faults *faults, const struct bell_sim_options *o
     faults->interrupt = draw_rate(50);
     faults->spurious = draw_rate(50);
     faults->buffer = rooms[world_below(4)];
-    faults->segment = world_below(4) ? 1448 : (size_t)world_between(1, 600);
+    faults->segment = world_below(4) ? 1448 : (size_t)world_between(100, 600);
+    if (world_below(16) > 0)
+        return;
+    // Byte by byte, almost: quickly, or a long reply would take longer than anybody waits.
+    faults->segment = (size_t)world_between(1, 16);
+    faults->delay_max = faults->delay_max < SIM_MS / 2 ? faults->delay_max : SIM_MS / 2;
+    faults->delay_min = 0;
 }
 
 static void draw_faults(struct faults *faults, unsigned without)

@@ -116,6 +116,8 @@ void world_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // Zeroed memory that goes with the run.
 void *world_give(size_t size);
+// The same earlier.
+void world_take_back(void *memory);
 
 // Begins and ends a run; what it left is freed by the end.
 void world_begin(uint64_t seed);

@@ -1,7 +1,8 @@
 // A TCP connection: what is under way, what has come, and what the other end may still send.
 //
 // Sequence numbers have 64 bits and begin with 0, which is that of the SYN; so byte n of a stream has
-// the number n + 1. There is no congestion control: the network has no queues.
+// the number n + 1. Instead of congestion control there is a
+// bound on the segments under way: the network has no queues.
 
 #pragma once
 

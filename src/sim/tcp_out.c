@@ -5,7 +5,7 @@
 
 #include "sim/tcp.h"
 
-enum { SYN_TRIES = 6, DATA_TRIES = 15 };
+enum { SYN_TRIES = 6, DATA_TRIES = 15, SEGMENTS_MOST = 64 };
 
 #define RTO_LEAST (200 * SIM_MS)
 #define RTO_MOST (120 * SIM_SECOND)
@@ -128,11 +128,18 @@ void tcp_acknowledge(struct tcp *tcp)
     send_packet(tcp, PACKET_ACK, tcp->next, 0);
 }
 
+// So many segments are under way at most: what a congestion window would allow.
+static uint64_t limit_of(const struct tcp *tcp)
+{
+    uint64_t most = tcp->acked + SEGMENTS_MOST * world.faults.segment;
+    return tcp->limit < most ? tcp->limit : most;
+}
+
 static void send_data(struct tcp *tcp)
 {
-    uint64_t end = tcp_end(tcp);
-    while (tcp->next < end && tcp->next < tcp->limit) {
-        uint64_t most = end < tcp->limit ? end : tcp->limit;
+    uint64_t end = tcp_end(tcp), limit = limit_of(tcp);
+    while (tcp->next < end && tcp->next < limit) {
+        uint64_t most = end < limit ? end : limit;
         size_t size = most - tcp->next;
         if (size > world.faults.segment)
             size = world.faults.segment;

@@ -96,7 +96,7 @@ void world_trace(const char *format, ...)
 
 // In front of what a program has allocated.
 struct block {
-    _Alignas(32) struct list node;
+    _Alignas(16) struct list node;
     size_t size;
     struct program *owner;
 };
@@ -163,6 +163,13 @@ void *world_give(size_t size)
     struct list *gift = world_take(32 + size);
     list_append(&world.gifts, gift);
     return (char *)gift + 32;
+}
+
+void world_take_back(void *memory)
+{
+    struct list *gift = (struct list *)(void *)((char *)memory - 32);
+    list_remove(gift);
+    world_release(gift);
 }
 
 // ---- The beginning and the end ----------------------------------------------------------------

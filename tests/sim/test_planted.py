@@ -87,3 +87,9 @@ def test_a_wrong_seed_is_refused(seed):
     env = dict(os.environ, DOORBELL_SEED=seed)
     refused = subprocess.run([BUILD + "/examples/echo_test"], text=True, capture_output=True, timeout=20, env=env)
     assert refused.returncode == 2 and "is no number from 1 on" in refused.stderr
+
+
+@pytest.mark.parametrize("case", ["transfer", "last", "stop", "limits", "eyes", "datagrams"])
+def test_what_the_library_promises_holds_for_all_seeds(case):
+    passed = run("library", case, str(SEEDS // 4))
+    assert passed.returncode == 0, passed.stdout + passed.stderr
