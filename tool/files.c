@@ -365,7 +365,8 @@ bool files_prepare(struct serving *serving, const char *folder)
     }
     serving->manner.tells = serving->common.verbose > 0;
     serving->manner.polite_idle = serving->options.idle_timeout;
-    serving->options.idle_timeout = BELL_NEVER; // the service has its own, which are polite
+    if (serving->parts.count == 1)
+        serving->options.idle_timeout = BELL_NEVER; // the service has its own, which are polite
     // A caller may need two descriptors more than his own.
     if (!serving->options.callers_max && getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
         limit.rlim_cur > 64 && limit.rlim_cur < 3000000)

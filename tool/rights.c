@@ -71,14 +71,15 @@ bool rights_check(const struct serving *serving)
 // A program for whoever calls, or files, and root to run or read them, is nothing that anybody gets unasked.
 static bool check_exposure(const struct serving *serving)
 {
-    if (!(serving->program.argv || serving->folder) || serving->user || serving->stay_root)
+    if (serving->user || serving->stay_root)
         return true;
     for (int i = 0; i < serving->addresses; i++) {
         const char *address = serving_address(serving, i);
-        if (is_local(address))
+        const char *service = serving_service(serving, i)->name;
+        if (is_local(address) || (strcmp(service, "exec") != 0 && strcmp(service, "files") != 0))
             continue;
         complain("%s on %.120s, started by root: say as whom, --user NAME (or --stay-root)",
-                 serving->service->name, address);
+                 service, address);
         return false;
     }
     return true;

@@ -96,9 +96,11 @@ const struct page serve_page = {
     .name = "serve",
     .summary =
         "small servers: echo, upper, chargen, daytime, ..., files, and a program for each caller",
-    .usage = (const char *const[]){"serve SERVICE [ADDRESS...] [OPTIONS]",
-                                   "serve exec [ADDRESS...] [OPTIONS] -- PROGRAM [ARG...]",
-                                   "serve files DIR [ADDRESS...] [OPTIONS]", NULL},
+    .usage =
+        (const char *const[]){"serve SERVICE [ADDRESS...] [OPTIONS]",
+                              "serve exec [ADDRESS...] [OPTIONS] -- PROGRAM [ARG...]",
+                              "serve files DIR [ADDRESS...] [OPTIONS]",
+                              "serve SERVICE ADDRESS... and SERVICE ADDRESS... [OPTIONS]", NULL},
     .description =
         "Serves callers until Ctrl-C. The address is " DEFAULT_ADDRESS " if none is given.\n"
         "Several can be mixed: doorbell serve echo 7464 udp:7464 /tmp/echo.sock",
@@ -119,6 +121,9 @@ const struct page serve_page = {
     .notes = "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a\n"
              "second one ends at once. -v prints a line for each caller, --json the same for\n"
              "programs.\n"
+             "\n"
+             "Several services in one server are joined by the word and; each has addresses of\n"
+             "its own, and the options hold for all of them. exec is alone.\n"
              "\n"
              "TEXT is what cannot be an address: a word with a blank in it, or one without a\n"
              "colon and a slash that is no number and does not begin with @.\n"
@@ -169,55 +174,10 @@ const struct page serve_page = {
                                  {"serve quote 'Not today.' 1717 -1", "one caller, then exit"},
                                  {"serve exec 7465 -- wc -c", "a program for each caller"},
                                  {"serve files site 8080 -v", "http://localhost:8080/"},
+                                 {"serve echo 7 and files site 80", "two services in one process"},
                                  {NULL, NULL}},
     .operands = "echo upper discard chargen daytime time message quote exec files @file @address",
 };
-
-static void list_services(char *list, size_t size)
-{
-    size_t used = 0;
-    for (const struct service *at = services; at->name && used < size; at++)
-        used += (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", at->name);
-}
-
-static const struct service *find_service(const char *word)
-{
-    const char *names[32] = {NULL};
-    char list[256];
-    for (int i = 0; services[i].name; i++) {
-        names[i] = services[i].name;
-        if (!strcmp(word, services[i].name))
-            return &services[i];
-    }
-    const char *near = nearest(word, names);
-    list_services(list, sizeof list);
-    if (near)
-        complain("there is no service %.60s; did you mean %s?", word, near);
-    else
-        complain("there is no service %.60s; there are %s", word, list);
-    return NULL;
-}
-
-// What is not meant to be sent: 7464, host:port, a path, @name. Without blanks.
-static bool may_be_address(const char *word)
-{
-    if (strpbrk(word, " \t\n"))
-        return false;
-    return word[0] == '@' || strpbrk(word, ":/") || strspn(word, "0123456789") == strlen(word);
-}
-
-// A line, for people who read it at a terminal.
-static bool take_text(struct serving *serving, const char *text)
-{
-    char *line = NULL;
-    bool whole = text[0] && text[strlen(text) - 1] == '\n';
-    if (asprintf(&line, "%s%s", text, whole ? "" : "\r\n") < 0) {
-        complain("out of memory");
-        return false;
-    }
-    serving->manner.text = line;
-    return true;
-}
 
 // Takes the words from the first "--" on, which are a program's own, off the command line.
 static void take_program(struct serving *serving, int *argc, char **argv)
@@ -234,42 +194,36 @@ static void take_program(struct serving *serving, int *argc, char **argv)
 static bool check_program(const struct serving *serving)
 {
     bool has_program = serving->program.argv && serving->program.argv[0];
-    bool is_exec = !strcmp(serving->service->name, "exec");
+    bool is_exec = parts_have(&serving->parts, "exec");
+    if (is_exec && serving->parts.count > 1) {
+        complain("exec is a server of its own: no other service can be beside it");
+        return false;
+    }
     if (has_program == is_exec)
         return true;
     if (is_exec)
         complain("exec needs a program: doorbell serve exec [ADDRESS...] -- PROGRAM [ARG...]");
     else
         complain("-- %.60s: a program is for exec, not for %s", serving->program.argv[0],
-                 serving->service->name);
+                 serving->parts.list[0].service->name);
     return false;
 }
 
-// Reads the command line; the addresses begin where it returns. Negative: an answer of parse_options.
+// Reads the command line. The addresses stand where it returns, up to a NULL. Negative: an answer of
+// parse_options.
 static int take_arguments(struct serving *serving, int argc, char **argv)
 {
+    argv[argc] = NULL; // a program's words may follow, and have been taken already
     int first = parse_options(&serve_page, serving, argc, argv);
     if (first < 0)
         return first;
     if (first == argc) {
-        char list[256];
-        list_services(list, sizeof list);
+        char list[SERVICES_TEXT];
+        parts_list_services(list, sizeof list);
         complain("serve: which service? There are %s", list);
         return PARSED_BAD;
     }
-    serving->service = find_service(argv[first++]);
-    if (!serving->service)
-        return PARSED_BAD;
-    if (!strcmp(serving->service->name, "files")) {
-        if (first == argc) {
-            complain("files needs a folder: doorbell serve files DIR [ADDRESS...]");
-            return PARSED_BAD;
-        }
-        serving->folder = argv[first++];
-    }
-    if (first < argc && !strcmp(serving->service->name, "quote") && !may_be_address(argv[first]))
-        return take_text(serving, argv[first++]) ? first : PARSED_BAD;
-    return first;
+    return parts_take(serving, argv + first) ? first : PARSED_BAD;
 }
 
 static bool take_sockopts(struct serving *serving)
@@ -298,8 +252,8 @@ static bool check_upper_modes(const struct serving *serving)
                                              : NULL;
     if (!option)
         return true;
-    if (strcmp(serving->service->name, "upper") != 0)
-        complain("%s is for upper, not for %s", option, serving->service->name);
+    if (!parts_have(&serving->parts, "upper"))
+        complain("%s is for upper, not for %s", option, serving->parts.list[0].service->name);
     else if (manner->one_line && manner->stay_open)
         complain("--one-line hangs up after its line, --stay-open does not: one of them");
     else if (manner->one_line && manner->one_read)
@@ -325,23 +279,26 @@ static bool is_within_reason(const struct serving *serving)
 
 // ---- Running ----------------------------------------------------------------------------------
 
-static int handle(bell_conn *conn, struct serving *serving)
+static int handle(bell_conn *conn, struct serving *serving, const struct service *service)
 {
-    bool in_messages = serving->has_packets && serving->service->answer &&
-                       !strncmp(bell_local(conn), "unixpacket:", 11);
-    return in_messages ? serve_messages(conn, serving)
-                       : serving->service->handler(conn, &serving->manner);
+    bool in_messages =
+        serving->has_packets && service->answer && !strncmp(bell_local(conn), "unixpacket:", 11);
+    return in_messages ? serve_messages(conn, service, serving)
+                       : service->handler(conn, &serving->manner);
 }
 
 // With --once the others who came are hung up on.
 int serve_caller(bell_conn *conn, void *arg)
 {
     struct serving *serving = arg;
+    const struct service *service = parts_of_caller(&serving->parts, conn);
+    if (!service)
+        return -1;
     if (!serving->once)
-        return handle(conn, serving);
+        return handle(conn, serving, service);
     if (atomic_fetch_add(&serving->manner.shared->callers, 1) > 0)
         return -1;
-    int result = handle(conn, serving);
+    int result = handle(conn, serving, service);
     serving_stop(serving);
     return result;
 }
@@ -396,11 +353,11 @@ static bool looks_local(const char *address)
 }
 
 // A server that others can reach hangs up on the silent and the slow.
-static void choose_limits(struct serving *serving, char **addresses, int count)
+static void choose_limits(struct serving *serving, char **addresses)
 {
     struct manner *manner = &serving->manner;
     bool asked_for = serving->options.idle_timeout;
-    for (int i = 0; i < count && !asked_for; i++) {
+    for (int i = 0; addresses[i] && !asked_for; i++) {
         if (socket_type_of(addresses[i]) == SOCK_DGRAM || looks_local(addresses[i]))
             continue;
         serving->options.idle_timeout = 5 * BELL_MINUTE;
@@ -444,9 +401,9 @@ static bool prepare_process(struct serving *serving)
     return !serving->folder || files_prepare(serving, serving->folder);
 }
 
-static int run(struct serving *serving, char **addresses, int count)
+static int run(struct serving *serving, char **addresses)
 {
-    int code = serving_open(serving, addresses, count);
+    int code = serving_open(serving, addresses);
     if (code != EXIT_DONE)
         return code;
     if (serving->manner.program) {
@@ -470,7 +427,7 @@ int serve_main(int argc, char **argv)
     if (first < 0)
         return first == PARSED_ALL ? EXIT_DONE : EXIT_USAGE;
     begin_notes(&serving.common, false);
-    if (!is_within_reason(&serving) || !serving_check(&serving, argv + first, argc - first))
+    if (!is_within_reason(&serving) || !serving_check(&serving, argv + first))
         return EXIT_USAGE;
     if (!make_shared_page(&serving) || !take_sockopts(&serving))
         return EXIT_BROKEN;
@@ -479,16 +436,16 @@ int serve_main(int argc, char **argv)
     int code = serving.program.argv ? program_find(&serving.program) : EXIT_DONE;
     if (code != EXIT_DONE)
         return code;
-    serving.options.name = serving.service->name;
+    serving.options.name = serving.parts.list[0].service->name;
     serving.options.model = serving.model;
     serving.options.flags |= serving.common.flags;
-    choose_limits(&serving, argv + first, argc - first);
+    choose_limits(&serving, argv + first);
     choose_show(&serving);
     begin_diary(&serving);
     if (!prepare_process(&serving))
         return EXIT_USAGE;
     outlive_stop_signals();
-    code = run(&serving, argv + first, argc - first);
+    code = run(&serving, argv + first);
     program_end_all();
     serving_close(&serving);
     rights_finish();

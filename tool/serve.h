@@ -4,6 +4,7 @@
 
 #include "exec.h"
 #include "options.h"
+#include "parts.h"
 #include "services.h"
 
 #include <doorbell.h>
@@ -11,7 +12,7 @@
 // A server as it was asked for.
 struct serving {
     struct common common; // first
-    const struct service *service;
+    struct parts parts;   // its services, each with its addresses
     struct bell_server_options options;
     struct manner manner;
     struct program program; // of exec
@@ -44,10 +45,11 @@ int serve_caller(bell_conn *conn, void *arg);
 // ---- serving.c ------------------------------------------------------------------------------------
 
 // Whether service, options and addresses go together; complains when not.
-bool serving_check(const struct serving *serving, char **addresses, int count);
+// addresses  of all services, one after the other, up to a NULL
+bool serving_check(const struct serving *serving, char **addresses);
 
 // Opens what the addresses need, and listens. Returns EXIT_DONE, or an exit code after a complaint.
-int serving_open(struct serving *serving, char **addresses, int count);
+int serving_open(struct serving *serving, char **addresses);
 
 // To be called when all listen, by any of their threads.
 void serving_have_begun(void);
@@ -63,6 +65,9 @@ void serving_stop(const struct serving *serving);
 // The address of a listening socket, of all servers; NULL past the last one.
 const char *serving_address(const struct serving *serving, int index);
 
+// The service that is there.
+const struct service *serving_service(const struct serving *serving, int index);
+
 // ---- serve_datagrams.c ----------------------------------------------------------------------------
 
 // Opens serving->dgrams. Returns EXIT_DONE, or an exit code after a complaint.
@@ -75,7 +80,7 @@ bool datagrams_may_run(const struct serving *serving);
 void datagrams_tell_counts(const struct serving *serving);
 
 // The service on a connection of messages: as a bell_handler.
-int serve_messages(bell_conn *conn, const struct serving *serving);
+int serve_messages(bell_conn *conn, const struct service *service, const struct serving *serving);
 
 // ---- diary.c ------------------------------------------------------------------------------------
 

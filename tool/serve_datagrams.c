@@ -20,6 +20,7 @@ enum { PEER_SIZE = 160 };
 // A datagram, and what becomes of it.
 struct letter {
     struct serving *serving;
+    const struct service *service;
     bell_dgram *dgram;
     struct bell_datagram about;
     char *data;
@@ -120,7 +121,7 @@ static void answer_letter(struct letter *letter, enum refusal refusal)
     struct serving *serving = letter->serving;
     size_t size = letter->size;
     show(letter, '<', letter->data, size);
-    ssize_t n = serving->service->answer(&serving->manner, letter->data, size, letter->room);
+    ssize_t n = letter->service->answer(&serving->manner, letter->data, size, letter->room);
     if (n == NO_ANSWER)
         tell_answer(letter, size, n);
     else if (refusal != ANSWERED)
@@ -176,8 +177,10 @@ static char *make_room(const struct serving *serving, size_t *ret_room)
 
 static int serve_dgram(bell_dgram *dgram, void *arg)
 {
-    struct letter letter = {.serving = arg, .dgram = dgram};
-    letter.data = make_room(arg, &letter.room);
+    struct serving *serving = arg;
+    struct letter letter = {.serving = serving, .dgram = dgram};
+    letter.service = parts_of_socket(&serving->parts, dgram);
+    letter.data = letter.service ? make_room(serving, &letter.room) : NULL;
     if (!letter.data)
         return -1;
     int result = take_letters(&letter);
@@ -197,7 +200,8 @@ static int send_message(bell_conn *conn, const struct manner *manner, const char
 }
 
 // 1: it has come to its end.
-static int take_message(bell_conn *conn, const struct serving *serving, char *data, size_t room)
+static int take_message(bell_conn *conn, const struct service *service,
+                        const struct serving *serving, char *data, size_t room)
 {
     const struct manner *manner = &serving->manner;
     ssize_t n = bell_recv(conn, data, serving->longest);
@@ -205,43 +209,45 @@ static int take_message(bell_conn *conn, const struct serving *serving, char *da
         return errno == ESHUTDOWN ? 1 : -1;
     if (manner->show)
         show_traffic(bell_peer(conn), manner, '<', data, (size_t)n);
-    n = serving->service->answer(manner, data, (size_t)n, room);
+    n = service->answer(manner, data, (size_t)n, room);
     return n == NO_ANSWER ? 0 : send_message(conn, manner, data, (size_t)n);
 }
 
-static int speak(bell_conn *conn, const struct serving *serving, char *data, size_t room)
+static int speak(bell_conn *conn, const struct service *service, const struct manner *manner,
+                 char *data, size_t room)
 {
-    ssize_t n = serving->service->answer(&serving->manner, data, 0, room);
-    return n < 0 ? -1 : send_message(conn, &serving->manner, data, (size_t)n);
+    ssize_t n = service->answer(manner, data, 0, room);
+    return n < 0 ? -1 : send_message(conn, manner, data, (size_t)n);
 }
 
-static int converse_in_messages(bell_conn *conn, const struct serving *serving, char *data,
-                                size_t room)
+static int converse_in_messages(bell_conn *conn, const struct service *service,
+                                const struct serving *serving, char *data, size_t room)
 {
     int result = 0;
-    switch (serving->service->turns) {
+    const struct manner *manner = &serving->manner;
+    switch (service->turns) {
     case EACH_MESSAGE:
         while (result == 0)
-            result = take_message(conn, serving, data, room);
+            result = take_message(conn, service, serving, data, room);
         return result < 0 ? -1 : 0;
     case ONE_MESSAGE:
-        return take_message(conn, serving, data, room) < 0 ? -1 : 0;
+        return take_message(conn, service, serving, data, room) < 0 ? -1 : 0;
     case UNASKED:
-        return speak(conn, serving, data, room);
+        return speak(conn, service, manner, data, room);
     default:
-        while (result == 0 && !serving->manner.shared->stopping)
-            result = speak(conn, serving, data, room);
+        while (result == 0 && !manner->shared->stopping)
+            result = speak(conn, service, manner, data, room);
         return result == 0 || errno == EPIPE || errno == ECONNRESET ? 0 : -1;
     }
 }
 
-int serve_messages(bell_conn *conn, const struct serving *serving)
+int serve_messages(bell_conn *conn, const struct service *service, const struct serving *serving)
 {
     size_t room;
     char *data = make_room(serving, &room);
     if (!data)
         return -1;
-    int result = converse_in_messages(conn, serving, data, room);
+    int result = converse_in_messages(conn, service, serving, data, room);
     free(data);
     return result;
 }
@@ -292,10 +298,11 @@ bool datagrams_may_run(const struct serving *serving)
     const char *address;
     for (int i = 0; (address = bell_server_address(serving->dgrams, i)); i++) {
         note_port(serving->strangers, address);
-        if (serving->service->turns == WITHOUT_END && !is_local(address)) {
+        const struct service *service = parts_of_dgram(&serving->parts, i);
+        if (service->turns == WITHOUT_END && !is_local(address)) {
             complain("%s on %.120s: whoever reaches it could have somebody else flooded; over udp "
                      "it is for loopback only",
-                     serving->service->name, address);
+                     service->name, address);
             return false;
         }
     }

@@ -6,6 +6,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -18,10 +19,11 @@ struct kinds {
     bool streams, dgrams;
 };
 
+// Of that many addresses, or of all when they are fewer. Without any there is the default one.
 static struct kinds kinds_of(char **addresses, int count)
 {
-    struct kinds kinds = {.streams = count == 0};
-    for (int i = 0; i < count; i++) {
+    struct kinds kinds = {.streams = count == 0 || !addresses[0]};
+    for (int i = 0; i < count && addresses[i]; i++) {
         bool is_dgram = socket_type_of(addresses[i]) == SOCK_DGRAM;
         kinds.dgrams |= is_dgram;
         kinds.streams |= !is_dgram;
@@ -54,14 +56,26 @@ static bool has_processes(const struct serving *serving)
            (!strcmp(serving->model, "fork") || !strcmp(serving->model, "prefork"));
 }
 
-bool serving_check(const struct serving *serving, char **addresses, int count)
+static bool check_services(const struct serving *serving, char **addresses)
 {
-    struct kinds kinds = kinds_of(addresses, count);
-    const char *service = serving->service->name;
-    if (kinds.dgrams && !serving->service->answer)
-        complain("%s needs callers, and datagrams have none: tcp, unix or unixpacket would do",
-                 service);
-    else if (!kinds.streams && option_of_callers(serving))
+    for (int i = 0; i < serving->parts.count; i++) {
+        const struct part *part = &serving->parts.list[i];
+        if (kinds_of(addresses, part->addresses).dgrams && !part->service->answer) {
+            complain("%s needs callers, and datagrams have none: tcp, unix or unixpacket would do",
+                     part->service->name);
+            return false;
+        }
+        addresses += part->addresses;
+    }
+    return true;
+}
+
+bool serving_check(const struct serving *serving, char **addresses)
+{
+    struct kinds kinds = kinds_of(addresses, INT_MAX);
+    if (!check_services(serving, addresses))
+        return false;
+    if (!kinds.streams && option_of_callers(serving))
         complain("%s is for callers, and datagrams have none", option_of_callers(serving));
     else if (!kinds.dgrams && option_of_datagrams(serving))
         complain("%s is for datagrams: of udp: or unixgram:", option_of_datagrams(serving));
@@ -84,12 +98,31 @@ static int listen_on(const struct serving *serving, const char *address)
     return (int)exit_code_of_listen(error);
 }
 
-static int listen_on_all(struct serving *serving, char **addresses, int count)
+static void count_listeners(const bell_server *server, int *count)
 {
-    int code = count == 0 ? listen_on(serving, DEFAULT_ADDRESS) : EXIT_DONE;
-    for (int i = 0; i < count && code == EXIT_DONE; i++) {
+    while (bell_server_address(server, *count))
+        ++*count;
+}
+
+static int listen_on_part(struct serving *serving, struct part *part, char **addresses)
+{
+    int code = part->addresses == 0 ? listen_on(serving, DEFAULT_ADDRESS) : EXIT_DONE;
+    for (int i = 0; i < part->addresses && code == EXIT_DONE; i++) {
         serving->has_packets |= socket_type_of(addresses[i]) == SOCK_SEQPACKET;
         code = listen_on(serving, addresses[i]);
+    }
+    count_listeners(serving->streams, &part->streams);
+    count_listeners(serving->dgrams, &part->dgrams);
+    return code;
+}
+
+static int listen_on_all(struct serving *serving, char **addresses)
+{
+    int code = EXIT_DONE;
+    for (int i = 0; i < serving->parts.count && code == EXIT_DONE; i++) {
+        struct part *part = &serving->parts.list[i];
+        code = listen_on_part(serving, part, addresses);
+        addresses += part->addresses;
     }
     while (code == EXIT_DONE && serving_address(serving, serving->addresses))
         serving->addresses++;
@@ -108,11 +141,11 @@ static int open_servers(struct serving *serving, struct kinds kinds)
     return kinds.dgrams ? datagrams_open(serving) : EXIT_DONE;
 }
 
-int serving_open(struct serving *serving, char **addresses, int count)
+int serving_open(struct serving *serving, char **addresses)
 {
-    int code = open_servers(serving, kinds_of(addresses, count));
+    int code = open_servers(serving, kinds_of(addresses, INT_MAX));
     if (code == EXIT_DONE)
-        code = listen_on_all(serving, addresses, count);
+        code = listen_on_all(serving, addresses);
     if (code == EXIT_DONE && serving->dgrams && !datagrams_may_run(serving))
         code = EXIT_USAGE;
     return code == EXIT_DONE ? rights_give_up(serving) : code;
@@ -127,6 +160,13 @@ const char *serving_address(const struct serving *serving, int index)
         streams++;
     }
     return bell_server_address(serving->dgrams, index - streams);
+}
+
+const struct service *serving_service(const struct serving *serving, int index)
+{
+    const struct parts *parts = &serving->parts;
+    int streams = parts->list[parts->count - 1].streams;
+    return index < streams ? parts_of_stream(parts, index) : parts_of_dgram(parts, index - streams);
 }
 
 // ---- Running ----------------------------------------------------------------------------------
