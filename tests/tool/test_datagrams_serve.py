@@ -565,11 +565,12 @@ def test_no_service_is_missing_over_datagrams():
     """What the help lists is answered or refused, and nothing crashes."""
     services = re.findall(r"^  (\w+) ", run("serve", "--help").stdout.decode().split("Services:")[1].split("\n\n")[0],
                           re.MULTILINE)
-    assert len(services) == 9
+    assert len(services) == 10
+    needs_callers = {"exec": ["udp:127.0.0.1:0", "--", "cat"], "files": ["/", "udp:127.0.0.1:0"]}
     for service in services:
-        program = ["--", "cat"] if service == "exec" else []
-        if program:
-            assert run("serve", service, "udp:127.0.0.1:0", *program).returncode == 2
+        if service in needs_callers:
+            refused = run("serve", service, *needs_callers[service])
+            assert (refused.returncode, b"needs callers" in refused.stderr) == (2, True)
             continue
         with serve(service, "udp:127.0.0.1:0", "-v") as server, asker(server) as one:
             one.send(b"x")
