@@ -97,7 +97,7 @@ def test_two_hundred_callers_at_once(site, model):
 
 
 def test_who_sends_his_request_slowly_is_told_so(site):
-    with serve_files(site, "-i", "400ms") as server:
+    with serve_files(site, "-i", "1500ms") as server:
         caller = server.call()
         caller.sendall(b"GET / HTTP/1.1\r\nHost: t\r\n")
         while not is_readable(caller, 0.05):
@@ -109,18 +109,18 @@ def test_who_sends_his_request_slowly_is_told_so(site):
 
 
 def test_who_is_silent_is_left_without_a_word(site):
-    with serve_files(site, "-i", "200ms") as server:
+    with serve_files(site, "-i", "1500ms") as server:
         with server.call() as caller, caller.makefile("rb") as stream:
             caller.sendall(b"GET /sub/plain.txt HTTP/1.1\r\nHost: t\r\n\r\n")
             assert Answer(stream).status == 200
             assert stream.read() == b""
-        with server.call() as caller:
-            assert read_all(caller) == b""
+    with serve_files(site, "-i", "100ms") as server, server.call() as caller:
+        assert read_all(caller) == b""
 
 
 def test_who_does_not_read_is_reset(site):
     make_sparse(site, 64 * MIB)
-    with serve_files(site, "-i", "300ms") as server:
+    with serve_files(site, "-i", "1500ms") as server:
         caller, _ = begin(server)
         server.wait_for(r'asked "GET /sparse.bin": 200, \d+ bytes')
         with pytest.raises(ConnectionResetError), caller:
