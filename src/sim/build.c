@@ -37,7 +37,7 @@ static void name_program(const struct host *host, char ret_name[SIM_NAME_SIZE])
     if (others == 0)
         (void)snprintf(ret_name, SIM_NAME_SIZE, "%s", host->name);
     else
-        (void)snprintf(ret_name, SIM_NAME_SIZE, "%.20s/%d", host->name, others + 1);
+        (void)snprintf(ret_name, SIM_NAME_SIZE, "%.16s/%d", host->name, others + 1);
 }
 
 static int add_service(const char *host_name, const struct service *service)

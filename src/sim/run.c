@@ -211,7 +211,7 @@ int bell_sim_run(bell_sim_setup *setup, void *arg, const struct bell_sim_options
                  struct bell_sim_report *ret_report)
 {
     static const struct bell_sim_options none = {.size = sizeof none};
-    struct bell_sim_report own;
+    struct bell_sim_report own = {0};
     struct bell_sim_report *report = ret_report ? ret_report : &own;
     const struct task_of_run run = {setup, arg, options ? options : &none};
     *report = (struct bell_sim_report){0};
