@@ -184,12 +184,24 @@ void show_traffic(const char *peer, const struct manner *manner, char mark, cons
 
 // ---- Events -----------------------------------------------------------------------------------
 
+static const char *service_at(const struct serving *serving, const char *address)
+{
+    int i = 0;
+    while (i < serving->addresses - 1 && strcmp(serving_address(serving, i), address) != 0)
+        i++;
+    return serving_service(serving, i)->name;
+}
+
 static void tell_listening(struct serving *serving, const char *text)
 {
     const char *address = text + strlen("listening on ");
+    const char *service = service_at(serving, address);
     serving->announced++;
-    note("doorbell serve: %s", text);
-    tell("listening", "s:s", "address", address);
+    if (serving->parts.count > 1)
+        note("doorbell serve: %s (%s)", text, service);
+    else
+        note("doorbell serve: %s", text);
+    tell("listening", "s:s, s:s", "address", address, "service", service);
     if (serving->announced == serving->addresses) {
         serving_have_begun();
         warn_of_strangers(serving);

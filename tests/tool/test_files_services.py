@@ -1,7 +1,6 @@
 """Several services in one server: each is called at its own address."""
 
 import os
-import re
 import socket
 import urllib.request
 
@@ -12,10 +11,9 @@ from pages import make_site, needs_http
 from programs import MODELS, PATIENCE, read_all, run, serve
 
 
-def ports_of(server, count, scheme="tcp"):
-    listening = "listening on %s:" % scheme
-    server.wait_for(listening, count=count)
-    return [int(re.search(r":(\d+)$", line).group(1)) for line in server.lines if listening in line]
+def ports_of(server, *services, scheme="tcp"):
+    lines = (r"listening on %s:\S+:(\d+) \(%s\)$" % (scheme, service) for service in services)
+    return [int(server.wait_for(line).group(1)) for line in lines]
 
 
 def ask(port, data, host="127.0.0.1"):
@@ -41,7 +39,7 @@ def talk(port, data, host="127.0.0.1"):
 def test_p42_echo_pages_and_capitals_in_one_process(tmp_path, model):
     with serve("echo", "127.0.0.1:0", "and", "files", str(make_site(tmp_path)), "127.0.0.1:0", "and", "upper", "127.0.0.1:0",
                "-m", model) as server:
-        echo, pages, upper = ports_of(server, 3)
+        echo, pages, upper = ports_of(server, "echo", "files", "upper")
         assert talk(echo, b"hello\n") == b"hello\n"
         assert talk(upper, b"hello\n") == b"HELLO\n"
         with urllib.request.urlopen("http://127.0.0.1:%d/" % pages, timeout=PATIENCE) as page:
@@ -74,7 +72,7 @@ def test_unix_sockets_have_their_services(tmp_path):
 def test_datagrams_go_to_the_service_of_their_address(model):
     with serve("echo", "udp:127.0.0.1:0", "and", "upper", "udp:127.0.0.1:0", "and", "quote", "No.", "udp:127.0.0.1:0",
                "-m", model) as server:
-        echo, upper, quote = ports_of(server, 3, "udp")
+        echo, upper, quote = ports_of(server, "echo", "upper", "quote", scheme="udp")
         for _ in range(5):
             assert ask(upper, b"hello") == b"HELLO"
             assert ask(echo, b"hello") == b"hello"
@@ -87,9 +85,9 @@ def test_streams_datagrams_and_messages_each_have_their_service(tmp_path):
                "upper", "udp:127.0.0.1:0", "unixpacket:%s" % (tmp_path / "p"), "and", "echo", "unixpacket:%s" % (tmp_path / "q"),
                *(["--stay-root"] if os.geteuid() == 0 else [])) as server:
         server.wait_for("listening on", count=6)
-        upper, echo = ports_of(server, 2)
+        upper, echo = ports_of(server, "upper", "echo")
         assert (talk(upper, b"hello\n"), talk(echo, b"hello\n")) == (b"HELLO\n", b"hello\n")
-        echo, upper = ports_of(server, 2, "udp")
+        upper, echo = ports_of(server, "upper", "echo", scheme="udp")
         assert (ask(upper, b"hello"), ask(echo, b"hello")) == (b"HELLO", b"hello")
         for name, answer in (("p", b"HELLO"), ("q", b"hello")):
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as caller:
