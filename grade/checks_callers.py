@@ -78,11 +78,14 @@ def reset_half(trial):
        C_AND_OTHERS)
 def reset_answer(trial):
     with bad_caller(trial, "A caller sent 50 lines and reset the connection before they were read") as server:
-        with server.held_still():
-            caller = trial.caller(server)
-            caller.say(LINES * 50)
-            caller.is_taken()
-            caller.reset()
+        for _ in range(3):  # on a busy machine one of them may have his answers before he resets
+            if not server.is_alive():
+                break
+            with server.held_still(), contextlib.suppress(Fault):
+                caller = trial.caller(server)
+                caller.say(LINES * 50)
+                caller.is_taken()
+                caller.reset()
 
 
 @check("deaf", "a caller who never reads harms nobody", "M20 M39",
@@ -114,9 +117,16 @@ def negative_count(trial):
         with contextlib.suppress(Fault):
             trial.ask(server, b"the next one\n")
         trial.settle(server, sockets)
-        for line in server.output.decode(errors="replace").splitlines():
-            if "-1 bytes" in line or "18446744073709551615" in line or "4294967295" in line:
-                raise Fault("A caller reset the connection: the server printed \"%s\"." % line.strip())
+        line = wait_until(lambda: line_with_an_error_counted(server), 0.5)  # it may be under way
+        if line:
+            raise Fault("A caller reset the connection: the server printed \"%s\"." % line)
+
+
+def line_with_an_error_counted(server):
+    for line in server.output.decode(errors="replace").splitlines():
+        if "-1 bytes" in line or "18446744073709551615" in line or "4294967295" in line:
+            return line.strip()
+    return None
 
 
 @check("many", "callers who come at once all get their own answer", "107",
