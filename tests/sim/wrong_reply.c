@@ -60,7 +60,7 @@ static int client(void *arg)
             continue;
         }
         const char *space = strchr(answer, ' ');
-        bell_sim_check(space && strtol(space, NULL, 10) == 2 * i, "twice %d is told to be %s", i,
+        bell_sim_check(space && strtol(space, NULL, 10) == 2L * i, "twice %d is told to be %s", i,
                        answer);
     }
     bell_abort(conn);
