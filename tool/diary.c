@@ -4,15 +4,18 @@
 #include "show.h"
 #include "tool.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PEER_SIZE = 160, TEXT_SIZE = 512, BASE64_SIZE = 348 };
+enum { PEER_SIZE = 160, TEXT_SIZE = 512, BASE64_SIZE = 348, WELL_KNOWN_END = 1024 };
 
 static bool is_verbose; // a line for each caller
 
@@ -105,6 +108,29 @@ static void warn_of_strangers(const struct serving *serving)
              address);
         return;
     }
+}
+
+static bool is_known_as(const struct servent *known, const char *service)
+{
+    static const char *const others[][2] = {{"quote", "qotd"}, {"files", "http"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (!strcmp(service, others[i][0]) && !strcmp(known->s_name, others[i][1]))
+            return true;
+    return !strcmp(known->s_name, service);
+}
+
+// Who calls a well-known port (RFC 6335, 6) expects the service that it is known for.
+static void warn_of_known_port(const char *address, const char *service)
+{
+    bool is_udp = !strncmp(address, "udp:", 4);
+    const char *colon = strrchr(address, ':');
+    long port = colon ? strtol(colon + 1, NULL, 10) : 0;
+    if ((!is_udp && strncmp(address, "tcp:", 4) != 0) || port < 1 || port >= WELL_KNOWN_END)
+        return;
+    const struct servent *known = getservbyport(htons((uint16_t)port), is_udp ? "udp" : "tcp");
+    if (known && strcmp(service, "exec") != 0 && !is_known_as(known, service))
+        note("doorbell serve: port %ld is known for %s, and this is %s", port, known->s_name,
+             service);
 }
 
 // A Unix socket's name is its owner's choice; the text of the event is clean already.
@@ -202,6 +228,7 @@ static void tell_listening(struct serving *serving, const char *text)
     else
         note("doorbell serve: %s", text);
     tell("listening", "s:s, s:s", "address", address, "service", service);
+    warn_of_known_port(address, service);
     if (serving->announced == serving->addresses) {
         serving_have_begun();
         warn_of_strangers(serving);

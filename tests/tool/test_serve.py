@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from networks import own_network
 from programs import (BACKENDS, DOORBELL, MODELS, PATIENCE, children_of, read_all, read_exactly, read_line, reset, run,
                       serve)
 
@@ -230,6 +231,31 @@ def test_an_address_that_cannot_be_is_refused_with_a_reason(address, words):
     assert len(lines) == 1 and len(lines[0]) < 600
     assert any(word in lines[0] for word in words.split("|")), lines
     assert done.returncode in ((2,) if address[:1] != "/" and "127.0.0.1:abc/" != address else (2, 3)), lines
+
+
+def test_A21_an_address_is_read_or_refused_with_the_reason():
+    for written, listens in (("[::1]:0", r"tcp:\[::1\]:\d+"), ("127.0.0.1:0", r"tcp:127\.0\.0\.1:\d+"),
+                             ("localhost:0", r"tcp:127\.0\.0\.1:\d+")):
+        with serve("echo", written) as server:
+            server.wait_for("listening on %s$" % listens)
+            assert server.stop() == 0
+    with own_network(), serve("echo", "localhost:echo") as server:
+        server.wait_for(r"listening on tcp:127\.0\.0\.1:7$")
+        assert server.stop() == 0
+    done = run("serve", "echo", "::1:7464")
+    assert done.returncode == 2 and b"::1:7464 is ambiguous: put the IPv6 address in brackets, [::1]:7464" in done.stderr
+
+
+@pytest.mark.parametrize("service, port, known", [
+    (["upper"], 80, "http"), (["echo"], 7, None), (["quote"], 17, None), (["files", "/usr/share"], 80, None),
+    (["echo"], 7464, None), (["daytime"], 37, "time")])
+def test_A22_the_port_of_another_service_is_told(service, port, known):
+    with own_network(), serve(*service, "127.0.0.1:%d" % port) as server:
+        server.wait_for("listening on")
+        assert server.stop() == 0
+        said = [line for line in server.lines if line and "is known for" in line]
+        assert said == (["doorbell serve: port %d is known for %s, and this is %s" % (port, known, service[0])] if known
+                        else [])
 
 
 @pytest.mark.parametrize("arguments, words", [
