@@ -68,24 +68,26 @@ static int ask(int fd, union message *message)
     return error->error < 0 ? error->error : -EBADMSG;
 }
 
+// The macros of netlink(3) and rtnetlink(3) know no const.
+
 // Where attributes are that follow a body of this size; `ret_rest` are the bytes of them.
-static const struct rtattr *attributes(const union message *message, size_t body, size_t *ret_rest)
+static struct rtattr *attributes(union message *message, size_t body, size_t *ret_rest)
 {
     *ret_rest = message->header.nlmsg_len - NLMSG_SPACE(body);
-    return (const struct rtattr *)(const void *)(message->bytes + NLMSG_SPACE(body));
+    return (struct rtattr *)(void *)(message->bytes + NLMSG_SPACE(body));
 }
 
-static const struct rtattr *find(const union message *message, size_t body, int type)
+static struct rtattr *find(union message *message, size_t body, int type)
 {
     size_t rest;
-    const struct rtattr *at = attributes(message, body, &rest);
+    struct rtattr *at = attributes(message, body, &rest);
     for (; RTA_OK(at, rest); at = RTA_NEXT(at, rest))
         if (at->rta_type == type)
             return at;
     return NULL;
 }
 
-static bool take_place(const struct rtattr *attribute, int family, struct place *ret)
+static bool take_place(struct rtattr *attribute, int family, struct place *ret)
 {
     size_t size = family == AF_INET6 ? sizeof(struct in6_addr) : sizeof(struct in_addr);
     if (!attribute || RTA_PAYLOAD(attribute) < size)
@@ -101,7 +103,7 @@ static void print_place(const struct place *place, char *text, size_t size)
 }
 
 // As many bytes as the interface has; Ethernet has six.
-static void print_link(const struct rtattr *attribute, char *text, size_t size)
+static void print_link(struct rtattr *attribute, char *text, size_t size)
 {
     const unsigned char *bytes = RTA_DATA(attribute);
     size_t used = 0;
@@ -127,9 +129,9 @@ static struct place place_of(const struct sockaddr_storage *to, unsigned *ret_in
 }
 
 // IPv4 by way of an IPv6 neighbour (RFC 5549) has an attribute of its own.
-static bool take_gateway(const union message *message, int family, struct place *ret)
+static bool take_gateway(union message *message, int family, struct place *ret)
 {
-    const struct rtattr *via = find(message, sizeof(struct rtmsg), RTA_VIA);
+    struct rtattr *via = find(message, sizeof(struct rtmsg), RTA_VIA);
     if (!via || RTA_PAYLOAD(via) < sizeof(struct rtvia) + sizeof(struct in6_addr))
         return take_place(find(message, sizeof(struct rtmsg), RTA_GATEWAY), family, ret);
     const struct rtvia *there = RTA_DATA(via);
@@ -153,10 +155,10 @@ static int ask_for_route(int fd, const struct sockaddr_storage *to, union messag
     return ask(fd, message);
 }
 
-static enum neighbour neighbour_in(const union message *message, struct route *route)
+static enum neighbour neighbour_in(union message *message, struct route *route)
 {
     const struct ndmsg *answer = NLMSG_DATA(&message->header);
-    const struct rtattr *link = find(message, sizeof *answer, NDA_LLADDR);
+    struct rtattr *link = find(message, sizeof *answer, NDA_LLADDR);
     if (answer->ndm_state & NUD_NOARP)
         return NEIGHBOUR_NONE;
     if (answer->ndm_state & (NUD_INCOMPLETE | NUD_FAILED))
@@ -190,11 +192,11 @@ static void find_neighbour(int fd, const struct place *next, unsigned interface,
     route->neighbour = ask(fd, &message) < 0 ? NEIGHBOUR_UNKNOWN : neighbour_in(&message, route);
 }
 
-static void read_route(int fd, const struct sockaddr_storage *to, const union message *message,
+static void read_route(int fd, const struct sockaddr_storage *to, union message *message,
                        struct route *route)
 {
     const struct rtmsg *answer = NLMSG_DATA(&message->header);
-    const struct rtattr *out = find(message, sizeof *answer, RTA_OIF);
+    struct rtattr *out = find(message, sizeof *answer, RTA_OIF);
     unsigned interface = 0;
     struct place next = place_of(to, &interface), local;
     if (out && RTA_PAYLOAD(out) >= sizeof interface)

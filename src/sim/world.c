@@ -42,7 +42,7 @@ int64_t world_between(int64_t least, int64_t most)
 
 // ---- What was found, and the trace ------------------------------------------------------------
 
-static void note(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void note(const char *format, va_list arguments)
 {
     if (world.failed)
         return;
