@@ -109,12 +109,15 @@ static const struct row *find_row(const char *name, size_t length)
 
 // ---- Values -----------------------------------------------------------------------------------
 
+// Of what somebody has written, so much is repeated; escaped it is four times as long.
+enum { SHOWN = 32 };
+
 static int fail(char *why, size_t why_size, const char *what, const char *text, size_t length)
 {
     struct text reason;
     text_init(&reason, why, why_size);
     text_addf(&reason, "%s", what);
-    text_escape(&reason, text, length < 48 ? length : 48);
+    text_escape(&reason, text, length < SHOWN ? length : SHOWN);
     return -EINVAL;
 }
 
@@ -266,7 +269,7 @@ static int fail_value(const struct row *row, char *why, size_t why_size, const c
     struct text reason;
     text_init(&reason, why, why_size);
     text_addf(&reason, "socket option %s: %s", row->name, wanted(row->kind));
-    text_escape(&reason, text, length < 48 ? length : 48);
+    text_escape(&reason, text, length < SHOWN ? length : SHOWN);
     if (length == 0)
         text_add(&reason, "nothing");
     return -EINVAL;
