@@ -30,10 +30,8 @@ static void say(const struct member *me, const char *between, const char *what)
     pthread_mutex_lock(&lock);
     for (struct member *m = members; m; m = m->next) {
         char *copy = strcmp(m->room, me->room) ? NULL : strdup(line);
-        if (copy && bell_channel_send(m->outbox, copy, 0) < 0) {
-            bell_cancel(m->conn); // he has not read the last 64 lines
-            free(copy);
-        }
+        if (copy && bell_channel_send(m->outbox, copy, 0) < 0)
+            free(copy), bell_cancel(m->conn); // he has not read the last 64 lines
     }
     pthread_mutex_unlock(&lock);
 }
@@ -51,8 +49,8 @@ static void enter(struct member *me)
 static void leave(struct member *me)
 {
     pthread_mutex_lock(&lock);
-    struct member **m;
-    for (m = &members; *m != me;)
+    struct member **m = &members;
+    while (*m != me)
         m = &(*m)->next;
     *m = me->next;
     pthread_mutex_unlock(&lock);
@@ -85,8 +83,8 @@ static int deliver(void *arg)
 
 static int chat(bell_conn *conn, void *arg)
 {
-    char line[LINE_SIZE];
     void *left = arg;
+    char line[LINE_SIZE];
     ssize_t n = -1;
     bell_group *group = bell_group_open();
     struct member me = {.conn = conn, .room = "lobby", .outbox = bell_channel_open(OUTBOX)};
@@ -109,12 +107,14 @@ static int chat(bell_conn *conn, void *arg)
 
 int main(int argc, char **argv)
 {
-    struct bell_server_options options = {.size = sizeof options, .name = "chat"};
-    options.flags = BELL_STOP_ON_SIGNALS | BELL_SHARES_MEMORY;
+    struct bell_server_options options = {
+        .size = sizeof options, .name = "chat", .flags = BELL_STOP_ON_SIGNALS | BELL_SHARES_MEMORY};
     bell_server *server = bell_server_open(chat, NULL, &options);
-    if (server && bell_server_listen(server, argc > 1 ? argv[1] : "localhost:7464") == 0 &&
-        fprintf(stderr, "chat: listening on %s\n", bell_server_address(server, 0)) > 0 &&
-        bell_server_run(server) == 0)
-        return 0;
-    return fprintf(stderr, "chat: %s\n", bell_error()), 1;
+    int failed = !server || bell_server_listen(server, argc > 1 ? argv[1] : "localhost:7464") < 0 ||
+                 fprintf(stderr, "chat: listening on %s\n", bell_server_address(server, 0)) < 0 ||
+                 bell_server_run(server) < 0;
+    if (failed)
+        fprintf(stderr, "chat: %s\n", bell_error());
+    bell_server_close(server);
+    return failed;
 }

@@ -110,7 +110,7 @@ static const struct row *find_row(const char *name, size_t length)
 // ---- Values -----------------------------------------------------------------------------------
 
 // Of what somebody has written, so much is repeated; escaped it is four times as long.
-enum { SHOWN = 32 };
+enum { SHOWN = 40 };
 
 static int fail(char *why, size_t why_size, const char *what, const char *text, size_t length)
 {

@@ -178,9 +178,10 @@ def test_it_answers_a_caller():
 
 
 def test_accept_takes_one_caller_after_the_other():
-    with listening('send "first"; reset; accept; send "second"; close; accept; expect "x"') as server:
+    with listening('send "first"; expect "ok"; reset; accept; send "second"; close; accept; expect "x"') as server:
         first = server.call()
         assert read_exactly(first, 5) == b"first"
+        first.sendall(b"ok")
         with pytest.raises(ConnectionResetError):
             first.recv(1)
         with server.call() as second:
