@@ -53,7 +53,7 @@ def test_r11_a_reader_who_has_gone_is_an_error_and_no_signal():
     with start() as process:
         _, service, _ = three_of(process)
         os.kill(service, signal.SIGKILL)
-        wait_until(lambda: not os.path.exists("/proc/%d/fd/3" % service))
+        wait_until(lambda: dict(children_of(process.pid)).get(service) == "Z")  # and its pipes are closed
         _, stderr = process.communicate(b"hello\n", PATIENCE)
         assert (process.returncode, stderr) == (1, b"pipes: feeder: write: Broken pipe\n")
     with start() as process:
