@@ -1,5 +1,6 @@
 """The topics of the help that look at this machine: options, ports, types, transports."""
 
+import contextlib
 import errno
 import os
 import re
@@ -155,6 +156,16 @@ def test_R6_sctp_is_refused_in_a_sentence_with_a_code_of_its_own(command, what):
     done = run(*command)
     assert (done.returncode, done.stdout) == (9, b"")
     assert done.stderr.decode() == "doorbell: %s %s: SCTP is not available in this kernel\n" % (what, command[-1])
+
+
+def test_R7_where_the_kernel_has_sctp_doorbell_says_that_it_does_not_speak_it():
+    with contextlib.suppress(OSError):
+        socket.socket(socket.AF_INET, socket.SOCK_SEQPACKET, socket.IPPROTO_SCTP).close()
+        done = run("serve", "echo", "sctp:7")
+        assert (done.returncode, done.stdout) == (9, b"")
+        assert b"this kernel has SCTP, but doorbell does not speak it" in done.stderr
+        return
+    pytest.skip("this kernel has no SCTP")
 
 
 def test_R6_the_list_of_types_tells_it_too():
