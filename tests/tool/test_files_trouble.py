@@ -20,7 +20,7 @@ def site(tmp_path):
 
 
 def make_sparse(site, size):
-    with open(site / "sparse.bin", "wb") as file:
+    with open(site / "sparse.bin", "ab") as file:  # which leaves what is there
         file.truncate(size)
 
 
