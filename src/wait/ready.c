@@ -154,7 +154,8 @@ static ssize_t try_once(struct loop *loop, struct wait_call *call)
 
 ssize_t ready_try(struct loop *loop, struct wait_call *call)
 {
-    if (call->endpoint->drained && wait_side_of(call) == WAIT_IN)
+    // Who does not wait has to look: no event would tell him better.
+    if (call->endpoint->drained && wait_side_of(call) == WAIT_IN && call->deadline != WAIT_NOT)
         return -EAGAIN;
     ssize_t n;
     do

@@ -105,6 +105,26 @@ def test_no_reply_is_cut_short_by_a_stop(cell):
             assert all(outcome in (300000, "reset") for outcome in outcomes), outcomes
 
 
+@in_cells(MODELS)
+def test_who_waits_in_the_queue_at_a_stop_is_served(cell):
+    """They and the signal come while the server stands still."""
+    with start(cell, "answer_first_byte", workers=2) as server:
+        server.wait_for("listening on")
+        pids = [server.process.pid, *(pid for pid, _ in children_of(server.process.pid))]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        callers = [server.call() for _ in range(5)]
+        for caller in callers:
+            caller.sendall(b"x")
+        server.process.send_signal(signal.SIGTERM)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        for caller in callers:
+            assert len(read_all(caller)) == 300000
+            caller.close()
+        assert server.process.wait(PATIENCE) == 0
+
+
 @in_cells(["prefork"], ["epoll", "block", "completion", "stale"])
 def test_a_worker_that_dies_is_replaced_and_others_go_on(cell):
     with start(cell, "die", workers=2) as server:
