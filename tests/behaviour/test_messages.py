@@ -4,11 +4,11 @@ import contextlib
 import os
 import random
 import socket
-import threading
 
 import pytest
 
 from cells import in_cells, in_every_cell, start
+from datagrams import Answering
 from programs import MODELS, PATIENCE
 
 
@@ -47,41 +47,6 @@ def stranger(address=("127.0.0.1", 0), family=socket.AF_INET):
     one.bind(address)
     host, port = one.getsockname()[:2]
     return one, ("udp:[%s]:%d" if ":" in host else "udp:%s:%d") % (host, port)
-
-
-class Answering(threading.Thread):
-    """Answers each datagram by what `answer` makes of it and its number: a list of datagrams."""
-
-    def __init__(self, answer, address=("127.0.0.1", 0)):
-        super().__init__(daemon=True)
-        self.socket, self.address = stranger(address)
-        self.socket.settimeout(None)
-        self.answer = answer
-        self.asked = []
-        self.callers = []
-
-    def run(self):
-        while True:
-            try:
-                data, caller = self.socket.recvfrom(65536)
-            except OSError:
-                return
-            if data == b"end":
-                return
-            self.asked.append(data)
-            self.callers.append(caller)
-            for one in self.answer(data, len(self.asked)):
-                self.socket.sendto(one, caller)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-            last.sendto(b"end", self.socket.getsockname())
-        self.join(PATIENCE)
-        self.socket.close()
 
 
 # ---- Seqpacket ------------------------------------------------------------------------------------

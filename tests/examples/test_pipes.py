@@ -4,9 +4,8 @@ import os
 import re
 import signal
 import subprocess
-import time
 
-from programs import DOORBELL, PATIENCE, children_of, example, serve
+from programs import DOORBELL, PATIENCE, children_of, example, serve, wait_until
 
 
 def start(**how):
@@ -23,13 +22,6 @@ def pipes_of(pid):
                 flags = int(re.search(r"flags:\s+(\d+)", info.read()).group(1), 8)
             found.add(("write" if flags & os.O_ACCMODE else "read", target))
     return found
-
-
-def wait_until(condition):
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def three_of(process):

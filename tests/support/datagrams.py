@@ -85,6 +85,43 @@ def udp_packet(source_port, port, data):
     return struct.pack(">HHHH", source_port, port, 8 + len(data), 0) + data
 
 
+class Answering(threading.Thread):
+    """A stranger's server: answers each datagram with what `answer` makes of it and its number, a list."""
+
+    def __init__(self, answer):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.address = "udp:127.0.0.1:%d" % self.port
+        self.answer = answer
+        self.asked = []
+        self.callers = []
+
+    def run(self):
+        while True:
+            try:
+                data, caller = self.socket.recvfrom(70000)
+            except OSError:
+                return
+            if data == b"end of the test":
+                return
+            self.asked.append(data)
+            self.callers.append(caller)
+            for one in self.answer(data, len(self.asked)):
+                self.socket.sendto(one, caller)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"end of the test", self.socket.getsockname())
+        self.join(PATIENCE)
+        self.socket.close()
+
+
 class Relay(threading.Thread):
     """A network between clients and a UDP server. `up` and `down` are the fates of the datagrams each way, one
     after the other: "." delivers, "x" loses, "2" doubles; when they are used up all the rest is delivered. Or

@@ -170,6 +170,13 @@ def is_readable(caller, seconds):
     return bool(select.select([caller], [], [], seconds)[0])
 
 
+def wait_until(holds):
+    until = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def children_of(pid):
     found = []
     for name in os.listdir("/proc"):

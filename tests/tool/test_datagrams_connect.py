@@ -11,12 +11,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
-from datagrams import Program, Relay, abstract, connect, counts, udp_port
+from datagrams import Answering, Program, Relay, abstract, connect, counts, udp_port
 from networks import broadcast_link, ip, own_network, wait_until_up
 from programs import DOORBELL, PATIENCE, run, serve
 
@@ -47,40 +46,6 @@ print "FROM SERVER: $answer";
 QUICK = ["--retry", "20ms", "--tries", "10"]
 # Where it counts how often something was asked: once, however slow this machine is.
 ONCE = ["--retry", "1m"]
-
-
-class Answering(threading.Thread):
-    """A stranger's server: answers each datagram with what `answer` makes of it and its number, a list."""
-
-    def __init__(self, answer):
-        super().__init__(daemon=True)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.address = "udp:127.0.0.1:%d" % self.port
-        self.answer = answer
-        self.asked = []
-        self.callers = []
-
-    def run(self):
-        while True:
-            data, caller = self.socket.recvfrom(70000)
-            if data == b"end of the test":
-                return
-            self.asked.append(data)
-            self.callers.append(caller)
-            for one in self.answer(data, len(self.asked)):
-                self.socket.sendto(one, caller)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-            last.sendto(b"end of the test", self.socket.getsockname())
-        self.join(PATIENCE)
-        self.socket.close()
 
 
 def silent():

@@ -10,7 +10,7 @@ import pytest
 
 from name_server import A, AAAA, CNAME, PTR, REFUSED, SERVFAIL, NameServer, Names, need_mounts, reverse_name
 from networks import ip, own_network
-from programs import DOORBELL, PATIENCE, run
+from programs import DOORBELL, run, wait_until
 
 RECORDS = {
     ("db.test", A): ["10.7.0.2"],
@@ -195,13 +195,6 @@ def other_host():
             ip("link", "set", "near", "up")
             yield inside
             host.stdin.close()
-
-
-def wait_until(holds):
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def is_up(interface):
