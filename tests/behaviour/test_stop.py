@@ -1,6 +1,5 @@
 """Stopping, workers that die, and living in a foreign loop."""
 
-import os
 import signal
 import socket
 import threading
@@ -9,7 +8,7 @@ import time
 import pytest
 
 from cells import in_cells, in_every_cell, start
-from programs import MODELS, PATIENCE, children_of, read_all, read_exactly, read_line
+from programs import MODELS, PATIENCE, children_of, freeze, read_all, read_exactly, read_line, thaw
 from test_callers import eventually, still_serves
 
 
@@ -111,14 +110,12 @@ def test_who_waits_in_the_queue_at_a_stop_is_served(cell):
     with start(cell, "answer_first_byte", workers=2) as server:
         server.wait_for("listening on")
         pids = [server.process.pid, *(pid for pid, _ in children_of(server.process.pid))]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        freeze(*pids)
         callers = [server.call() for _ in range(5)]
         for caller in callers:
             caller.sendall(b"x")
         server.process.send_signal(signal.SIGTERM)
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        thaw(*pids)
         for caller in callers:
             assert len(read_all(caller)) == 300000
             caller.close()

@@ -208,8 +208,11 @@ def reset(connection):
 
 
 def refuses(port):
+    """Whether nobody listens. Who is in the queue when the door is closed is reset: not refused, not yet."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+        return False
+    except ConnectionResetError:
         return False
     except ConnectionRefusedError:
         return True

@@ -1,16 +1,14 @@
 """What needs a network of its own: addresses that are not loopback, few ports, short queues."""
 
 import errno
-import os
 import select
-import signal
 import socket
 import time
 
 import pytest
 
 from networks import ip, own_network, set_sysctl, tcp_counter
-from programs import BACKENDS, MODELS, PATIENCE, children_of, read_all, read_exactly, reset, run, serve
+from programs import BACKENDS, MODELS, PATIENCE, children_of, freeze, read_all, read_exactly, reset, run, serve, thaw
 
 in_every_cell = pytest.mark.parametrize("model, backend", [(m, b) for b in BACKENDS for m in MODELS])
 
@@ -130,8 +128,7 @@ def test_a_burst_over_the_listen_queue_is_served_in_the_end(model, backend):
         with serve("echo", "127.0.0.1:0", "-m", model, "-w", "4", backend=backend) as server:
             port = server.port
             everyone = [server.process.pid, *(pid for pid, _ in children_of(server.process.pid))]
-            for pid in everyone:
-                os.kill(pid, signal.SIGSTOP)
+            freeze(*everyone)
             callers = []
             for _ in range(20):
                 caller = socket.socket()
@@ -143,8 +140,7 @@ def test_a_burst_over_the_listen_queue_is_served_in_the_end(model, backend):
             while tcp_counter("ListenOverflows") == 0 and time.monotonic() < until:
                 select.select([], [], [], 0.01)
             assert tcp_counter("ListenOverflows") > 0
-            for pid in everyone:
-                os.kill(pid, signal.SIGCONT)
+            thaw(*everyone)
             # A model may serve one to the end before the next, in an order that is not ours.
             unheard = set()
             left = {caller: b"%d\n" % number for number, caller in enumerate(callers)}

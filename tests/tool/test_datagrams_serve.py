@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import struct
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from datagrams import (Program, abstract, ask, asker, counts, is_silent, needs_low_ports, udp_packet, udp_port)
 from networks import broadcast_link, own_network
-from programs import MODELS, PATIENCE, read_line, run, serve
+from programs import MODELS, PATIENCE, freeze, read_line, run, serve, thaw
 
 # Who is nobody cannot answer sockets in a folder of ours.
 AS_ROOT = ["--stay-root"] if os.geteuid() == 0 else []
@@ -333,10 +332,10 @@ def test_U17_a_client_who_is_gone_disturbs_nobody(model):
 
 def test_what_the_kernel_drops_is_counted():
     with serve("echo", "udp:127.0.0.1:0", "--sockopt", "rcvbuf=4k") as server, asker(server) as one:
-        server.process.send_signal(signal.SIGSTOP)
+        freeze(server.process.pid)
         for _ in range(100):
             one.send(b"x" * 1000)
-        server.process.send_signal(signal.SIGCONT)
+        thaw(server.process.pid)
         assert server.stop() == 0
         received, _, rest = counts(server)
         assert received < 100
