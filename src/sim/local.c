@@ -29,7 +29,7 @@ static bool is_writable(const struct socket_file *socket)
     size_t used = socket->other ? unread(socket->other) : 0;
     if (socket->type == SOCK_DGRAM)
         return true;
-    return 4 * used <= (size_t)socket->send_room;
+    return 4 * used <= socket_send_room(socket);
 }
 
 static unsigned poll_local(struct socket_file *socket)
@@ -239,14 +239,12 @@ static ssize_t receive_stream(struct socket_file *socket, struct msghdr *header,
 static ssize_t send_stream(struct socket_file *socket, const struct msghdr *header)
 {
     struct socket_file *other = socket->other;
-    size_t size = message_size(header), room = (size_t)socket->send_room;
+    size_t size = message_size(header);
     if (size == 0)
         return 0;
-    if (other->in.size >= room)
+    size = socket_take_room(socket, size, other->in.size, is_writable(socket));
+    if (size == 0)
         return -EAGAIN;
-    if (size > room - other->in.size)
-        size = room - other->in.size;
-    size = socket_part(size);
     char *whole = world_take(size);
     message_gather(header, whole, size);
     bytes_add(&other->in, whole, size);

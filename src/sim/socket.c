@@ -269,6 +269,22 @@ size_t socket_part(size_t size)
     return size > 1 && world_chance(world.faults.partial) ? 1 + world_below(size) : size;
 }
 
+size_t socket_take_room(struct socket_file *socket, size_t size, size_t unsent, bool is_writable)
+{
+    if (socket->squeezed && !is_writable)
+        return 0;
+    socket->squeezed = 0;
+    size_t room = (size_t)socket->send_room;
+    if (unsent >= room)
+        return 0;
+    if (size > room - unsent)
+        size = room - unsent;
+    size_t part = socket_part(size);
+    if (part < size)
+        socket->squeezed = unsent + part;
+    return part;
+}
+
 ssize_t socket_receive(int fd, struct msghdr *message, int flags)
 {
     int error = 0;

@@ -58,6 +58,8 @@ struct socket_file {
     bool lingers;
     int linger;
     int send_room, receive_room;
+    size_t squeezed; // a send moved fewer bytes than it could: what is unsent then is all its room,
+                     // until it is writable again; 0: it has send_room
     int64_t user_timeout, keep_idle, keep_interval;
     int keep_count;
     struct list options; // those that mean nothing here: they are kept as they were set
@@ -117,6 +119,15 @@ ssize_t socket_sendfile(int fd, int file, off_t *offset, size_t count);
 int socket_take_error(struct socket_file *socket);
 // How many bytes a call moves when it could move `size`.
 size_t socket_part(size_t size);
+// How many bytes a stream takes of `size`, when so many lie unsent already: 0 when there is no room.
+// It takes fewer than it could only when it has no room for more, as on a real system; so whoever
+// sends the rest has to wait, and others run meanwhile.
+size_t socket_take_room(struct socket_file *socket, size_t size, size_t unsent, bool is_writable);
+// How many bytes may lie unsent, or unread at the other end of a Unix socket.
+static inline size_t socket_send_room(const struct socket_file *socket)
+{
+    return socket->squeezed ? socket->squeezed : (size_t)socket->send_room;
+}
 
 size_t message_size(const struct msghdr *message);
 void message_gather(const struct msghdr *message, void *into, size_t size);

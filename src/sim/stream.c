@@ -31,7 +31,7 @@ static unsigned poll_stream(struct socket_file *socket)
         events |= EPOLLIN | EPOLLRDHUP;
     if (tcp && tcp->in.size)
         events |= EPOLLIN;
-    if (socket->shut_write || !tcp || 3 * tcp->out.size <= 2 * (size_t)socket->send_room)
+    if (socket->shut_write || !tcp || tcp_is_writable(tcp, socket))
         events |= EPOLLOUT;
     return events;
 }
@@ -283,14 +283,12 @@ static ssize_t send_stream(struct socket_file *socket, const struct msghdr *mess
         return -EPIPE;
     if (tcp->state == TCP_SIM_SYN_SENT)
         return -EAGAIN;
-    size_t size = message_size(message), room = (size_t)socket->send_room;
+    size_t size = message_size(message);
     if (size == 0)
         return 0;
-    if (tcp->out.size >= room)
+    size = socket_take_room(socket, size, tcp->out.size, tcp_is_writable(tcp, socket));
+    if (size == 0)
         return -EAGAIN;
-    if (size > room - tcp->out.size)
-        size = room - tcp->out.size;
-    size = socket_part(size);
     char few[2048];
     char *whole = message->msg_iovlen == 1 ? message->msg_iov->iov_base
                   : size <= sizeof few     ? few

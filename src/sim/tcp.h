@@ -76,3 +76,8 @@ static inline uint64_t tcp_end(const struct tcp *tcp)
     return tcp->acked + tcp->out.size;
 }
 size_t tcp_window(const struct tcp *tcp);
+// sk_stream_is_writeable of Linux: a third of the room is free.
+static inline bool tcp_is_writable(const struct tcp *tcp, const struct socket_file *socket)
+{
+    return 3 * tcp->out.size <= 2 * socket_send_room(socket);
+}

@@ -120,8 +120,7 @@ static void receive_ack(struct tcp *tcp, const struct packet *packet)
     // The clock begins anew with what is left.
     timers_remove(&world.timers, &tcp->timer);
     tcp->since = 0;
-    const struct socket_file *socket = tcp->socket;
-    if (socket && 3 * tcp->out.size <= 2 * (size_t)socket->send_room)
+    if (tcp->socket && tcp_is_writable(tcp, tcp->socket))
         file_wake(&tcp->socket->file, EPOLLOUT);
 }
 

@@ -15,6 +15,7 @@ FINDINGS = {
     "two_relays": r"nothing can happen any more, and somebody still waits:\n    ",
     "missing_deadline": r"handlers? still waits?: a deadline is missing",
     "wrong_reply": r"twice \d+ is told to be \d+",
+    "shared_buffer": r"who said (.)\1\1 hears another",
     "leak_on_reset": r"leaks \d+ bytes of malloc's memory",
 }
 
