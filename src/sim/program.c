@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "sim/file.h"
+#include "sim/lock.h"
 #include "sim/net.h"
 #include "sim/service.h"
 #include "sim/sim.h"
@@ -214,6 +215,8 @@ static void tell_waiting(struct text *text, const struct program *program)
     char what[600];
     if (program->cond)
         (void)snprintf(what, sizeof what, "another thread");
+    else if (program->lock)
+        lock_describe_wait(program, what, sizeof what);
     else
         file_describe_wait(program, what, sizeof what);
     text_addf(text, "\n    %s waits for %s", program->name, what);
@@ -232,10 +235,20 @@ static void find_deadlock(const char *what)
     world_find("%s%s", what, memory);
 }
 
+static bool waits_for_lock(void)
+{
+    for (struct list *node = world.programs.next; node != &world.programs; node = node->next) {
+        const struct program *program = LIST_ENTRY(node, struct program, node);
+        if (program->lock && !program->dead)
+            return true;
+    }
+    return false;
+}
+
 // A look from outside at who is left: true if something goes on by it.
 static bool when_idle(void)
 {
-    if (world.clients > 0) {
+    if (world.clients > 0 || waits_for_lock()) {
         find_deadlock("nothing can happen any more, and somebody still waits:");
         return false;
     }
@@ -293,6 +306,7 @@ int program_thread_start(void (*run)(void *arg), void *arg, size_t stack_size)
     (void)snprintf(name, sizeof name, "%.20s-thread", world.running->host->name);
     struct program *thread =
         program_add(PROGRAM_THREAD, name, world.running->host, world_between(1000, SIM_MS));
+    thread->pid = world.running->pid; // a worker with another one would take its parent for dead
     thread->run = run_thread;
     thread->thread = run;
     thread->arg = arg;
@@ -304,8 +318,8 @@ int program_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadl
     world.running->cond = cond;
     (void)pthread_mutex_unlock(lock);
     bool in_time = program_wait("cond_wait", deadline);
+    world.running->cond = NULL; // what is signalled while it waits for the lock is for others
     (void)pthread_mutex_lock(lock);
-    world.running->cond = NULL;
     return in_time ? 0 : -ETIMEDOUT;
 }
 

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "sim/lock.h"
 #include "sim/net.h"
 #include "sim/run.h"
 #include "sim/service.h"
@@ -221,8 +222,10 @@ int bell_sim_run(bell_sim_setup *setup, void *arg, const struct bell_sim_options
         return -1;
     const struct kernel_ops *before = kernel;
     kernel = &sim_table;
+    lock_begin_run();
     bool another = is_another_in_front();
     int found = another ? -1 : run_seeds(&run, report);
+    lock_end_run();
     kernel = before;
     if (another)
         return failure_say(-ENOTSUP, "bell_sim_run: libdoorbell stands in front of "

@@ -5,6 +5,7 @@
 //     run.c       a range of seeds: the public face, doorbell/sim.h
 //     program.c   simulated threads: who runs next, and when the clock goes on
 //     world.c     one run: chance, what was found, memory
+//     lock.c      pthread_mutex_t and pthread_cond_t of handlers
 //     file.c      descriptors; poll.c, epoll.c: who waits for them
 //     socket.c    what all sockets share; stream.c, tcp.c, segment.c: TCP; local.c: Unix sockets;
 //                 udp.c: datagrams
@@ -85,6 +86,7 @@ struct world {
     struct list memory;    // allocated by programs
     struct list gifts;     // of world_give
     struct list finals;
+    struct list locks; // that programs have; of lock.c
 
     bool failed;
     char finding[SIM_FINDING_SIZE];
@@ -161,9 +163,10 @@ struct program {
     int epoll;            // what it waits for: this, or
     struct pollfd *fds;   // these
     nfds_t fd_count;
-    pthread_cond_t *cond; // or this
-    int waits_left;       // then the host goes out; 0: never
-    int files_open;       // sockets
+    pthread_cond_t *cond;  // or this
+    pthread_mutex_t *lock; // or this
+    int waits_left;        // then the host goes out; 0: never
+    int files_open;        // sockets
     struct sigaction actions[65];
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "sim/file.h"
+#include "sim/lock.h"
 #include "sim/net.h"
 #include "sim/sim.h"
 #include "sim/tcp.h"
@@ -186,8 +187,8 @@ void world_begin(uint64_t seed)
     world.chance = seed * 0xd1342543de82ef95 + 0x2545f4914f6cdd1d;
     world.now = SIM_SECOND;
     world.trace_hash = 0xcbf29ce484222325;
-    struct list *lists[] = {&world.programs, &world.all_files, &world.packets,
-                            &world.memory,   &world.gifts,     &world.finals};
+    struct list *lists[] = {&world.programs, &world.all_files, &world.packets, &world.memory,
+                            &world.gifts,    &world.finals,    &world.locks};
     for (size_t i = 0; i < sizeof lists / sizeof(void *); i++)
         list_init(lists[i]);
     for (size_t i = 0; i < sizeof world.tcps / sizeof *world.tcps; i++)
@@ -210,6 +211,7 @@ void world_end(void)
 {
     struct list *node;
     world.trace = NULL; // what is said now is no part of the run
+    lock_release_all();
     file_end_all();
     tcp_end_all();
     net_end();
