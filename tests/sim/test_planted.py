@@ -94,3 +94,12 @@ def test_a_wrong_seed_is_refused(seed):
 def test_what_the_library_promises_holds_for_all_seeds(case):
     passed = run("library", case, str(SEEDS))
     assert passed.returncode == 0, passed.stdout + passed.stderr
+
+
+@pytest.mark.parametrize("model", ["coroutines", "threads", "pool"])
+def test_the_chat_of_the_examples_keeps_its_promises(model):
+    passed = run("chat_right", model, str(SEEDS))
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    found = run("chat_wrong", model, "10000")
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert re.search(r"waits for a lock that (it|another server|another server-thread|server|server-thread) holds", found.stdout)

@@ -12,8 +12,8 @@ BUILD = os.environ.get("DOORBELL_BUILD", ROOT + "/build")
 SLOW = float(os.environ.get("DOORBELL_SLOW", "1"))
 
 
-def run(*words):
-    return subprocess.run([BUILD + "/tests/network", *words], text=True, capture_output=True, timeout=120)
+def run(*words, program="network"):
+    return subprocess.run(["%s/tests/%s" % (BUILD, program), *words], text=True, capture_output=True, timeout=120)
 
 
 @pytest.mark.parametrize("model", ["coroutines", "iterative", "threads", "pool"])
@@ -48,6 +48,30 @@ def test_each_finding_is_told(case, finding):
     told = run(case)
     assert told.returncode == 0
     assert re.match(finding, told.stdout, re.DOTALL), told.stdout
+
+
+@pytest.mark.parametrize("case, models", [("held", ["threads", "pool", "iterative"]), ("condition", ["threads", "pool"]),
+                                          ("kinds", ["coroutines"])])
+def test_locks_of_handlers_do_what_users_of_threads_expect(case, models):
+    for model in models:
+        passed = run(case, model, "300", program="locks")
+        assert passed.returncode == 0, passed.stdout
+
+
+@pytest.mark.parametrize("case, model, finding", [
+    ("once", "threads", "server-thread: a meeting of [1-4]"),
+    ("once", "pool", "server(-thread)?: a meeting of [1-4]"),
+    ("crossed", "threads", r"nothing can happen any more, and somebody still waits:\n.*"
+                           r"    server-thread waits for a lock that another server-thread holds\n"),
+    ("crossed", "pool", r"nothing can happen any more, and somebody still waits:\n.* waits for a lock that "),
+    # Two coroutines of one thread.
+    ("held", "coroutines", r"nothing can happen any more, and somebody still waits:\n.*waits for a lock that it holds itself\n"),
+])
+def test_what_is_wrong_with_locks_is_found(case, model, finding):
+    told = run(case, model, "1000", program="locks")
+    assert told.returncode == 1
+    assert re.match(r"seed \d+: " + finding, told.stdout, re.DOTALL), told.stdout
+    assert "not the same when it is repeated" not in told.stdout
 
 
 def test_two_thousand_seeds_take_three_seconds():
