@@ -88,6 +88,8 @@ struct bell_sim_options {
                   void *trace_arg); // gets the trace, line by line; 0:
     // nobody does, which is faster
     void *trace_arg;
+    const char
+        *fail; // a call that fails from the run's beginning on, as for bell_sim_fail; 0: none
 };
 
 // What was found.
@@ -97,6 +99,7 @@ struct bell_sim_report {
     uint64_t seed;       // of the one that found something, else of the last one
     uint64_t trace_hash; // of the last run's trace (FNV-1a); 0 when there was no trace
     int64_t simulated;   // time, all runs together
+    uint64_t failed;     // calls that failed by wish, in the last run
     char finding[2000];  // what is wrong, or ""
 };
 
@@ -120,6 +123,7 @@ BELL_API int bell_sim_run(bell_sim_setup *setup, void *arg, const struct bell_si
 //     ./test                   the seeds of the options
 //     ./test 20000             so many seeds
 //     DOORBELL_SEED=17 ./test  this one alone, with its whole trace on stderr
+//     DOORBELL_FAIL=send:3:ECONNRESET ./test  a call that fails in each run, as for bell_sim_fail
 //
 // returns  0 none found anything, 1 one did, 2 wrong usage: for exit(3)
 // waits    no
@@ -189,6 +193,22 @@ BELL_API bool bell_sim_is_calm(void);
 // returns  0..below-1
 // waits    no
 BELL_API uint64_t bell_sim_random(uint64_t below);
+
+// Makes a call into the system fail: from now on, and instead of the one before. No run in which one was to
+// fail is calm; that a server cannot begin or go on because of it is no finding.
+//
+// what     "send:3:ECONNRESET"       the third send from now on fails so
+//          "send:3+:ECONNRESET"      and all that follow
+//          "server/accept:1+:EMFILE" only those of the host called server count
+//          NULL, ""                  nothing fails any more
+//          A call is one that the library makes of the system: accept, allocate (its memory), bind,
+//          connect, dup, epoll_create, epoll_ctl, epoll_wait, eventfd, getpeername, getsockname, getsockopt,
+//          listen, lock_file, ppoll, reallocate, recv, recvfrom, recvmsg, send, sendfile, sendmsg, sendto,
+//          set_flags, setsockopt, shutdown, socket, socketpair, thread_start, timerfd. The trace shows which
+//          are made. Allocations fail with ENOMEM whatever the error
+// returns  0, or -1 EINVAL: there is no such call or error
+// waits    no
+BELL_API int bell_sim_fail(const char *what);
 
 // Writes a line of one's own into the trace, if anybody reads it.
 //

@@ -61,7 +61,9 @@ static void tell_finding(const char *program, bell_sim_setup *setup, void *arg,
                    "variable.\n");
     }
     free(tail);
-    printf("Again, with the whole trace: DOORBELL_SEED=%llu %s\n", (unsigned long long)report->seed,
+    const char *fail = options->fail ? options->fail : "";
+    printf("Again, with the whole trace: DOORBELL_SEED=%llu %s%s%s%s\n",
+           (unsigned long long)report->seed, *fail ? "DOORBELL_FAIL=" : "", fail, *fail ? " " : "",
            program);
 }
 
@@ -80,8 +82,13 @@ static int read_number(const char *text, uint64_t *ret_number)
 static int read_wishes(int argc, char **argv, struct bell_sim_options *options)
 {
     const char *seed = secure_getenv("DOORBELL_SEED");
+    const char *fail = secure_getenv("DOORBELL_FAIL");
+    if (fail && *fail)
+        options->fail = fail;
     if (argc > 2 || (argc == 2 && read_number(argv[1], &options->seeds) < 0)) {
-        fprintf(stderr, "usage: [DOORBELL_SEED=N] %s [NUMBER OF SEEDS]\n", argv[0]);
+        fprintf(stderr,
+                "usage: [DOORBELL_SEED=N] [DOORBELL_FAIL=CALL:N:ERROR] %s [NUMBER OF SEEDS]\n",
+                argv[0]);
         return -1;
     }
     if (!seed || !*seed)

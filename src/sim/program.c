@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "sim/fail.h"
 #include "sim/file.h"
 #include "sim/lock.h"
 #include "sim/net.h"
@@ -151,6 +152,15 @@ static void check_leaks(struct program *self)
                    self->files_open == 1 ? "" : "s", file_list_of(self, text, sizeof text));
 }
 
+void program_check_threads(void)
+{
+    for (struct list *node = world.programs.next; node != &world.programs; node = node->next) {
+        struct program *program = LIST_ENTRY(node, struct program, node);
+        if (program->kind == PROGRAM_THREAD && !program->host->is_dead && !world.failed)
+            check_leaks(program);
+    }
+}
+
 static void end_program(struct program *self)
 {
     if (self->owns_loop)
@@ -171,11 +181,12 @@ static void begin_program(void *arg)
         world_trace("%-12s begins", self->name);
     if (self->kind != PROGRAM_THREAD) {
         int rc = loop_open(&self->loop, world_below(2) ? &backend_block : &backend_epoll);
-        if (rc < 0)
+        if (rc < 0 && !fail_has_struck())
             world_fail("%s: no loop: %s", self->name, strerrordesc_np(-rc));
-        self->owns_loop = true;
+        self->owns_loop = rc == 0;
     }
-    self->run(self);
+    if (self->owns_loop || self->kind == PROGRAM_THREAD)
+        self->run(self);
     end_program(self);
     (void)loop_exchange(NULL);
     coro_switch_and_end(&self->coro, world.scheduler);
@@ -186,7 +197,6 @@ static void run_program(struct program *program)
     struct coro here;
     coro_adopt(&here);
     world.scheduler = &here;
-    world.running = program;
     struct coro *to = program->at;
     if (!to) {
         void *stack = coro_take_stack();
@@ -195,6 +205,7 @@ static void run_program(struct program *program)
         coro_init(&program->coro, stack, program->name, begin_program, program);
         to = &program->coro;
     }
+    world.running = program;
     coro_switch(&here, to);
     world.running = NULL;
 }

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "sim/fail.h"
 #include "sim/lock.h"
 #include "sim/net.h"
 #include "sim/run.h"
@@ -119,6 +120,8 @@ static void build(const struct task_of_run *run)
     }
     run->setup((bell_sim *)(void *)&world, run->arg);
     draw_fates();
+    if (options->fail)
+        (void)fail_begin(options->fail);
 }
 
 static void run_seed(const struct task_of_run *run, uint64_t seed, struct bell_sim_report *report)
@@ -126,10 +129,12 @@ static void run_seed(const struct task_of_run *run, uint64_t seed, struct bell_s
     world_begin(seed);
     build(run);
     program_run_all();
+    program_check_threads();
     build_check_finals();
     report->runs++;
     report->calm += world.faults.calm;
     report->seed = seed;
+    report->failed = world.failing.struck;
     report->simulated += world.now - SIM_SECOND;
     report->trace_hash = world.trace ? world.trace_hash : 0;
     memcpy(report->finding, world.finding, sizeof report->finding);
@@ -205,7 +210,9 @@ static int check(bell_sim_setup *setup, const struct bell_sim_options *options)
                            options->size, sizeof *options);
     if (options->delay_max < 0 || options->time_max < 0)
         return failure_say(-EINVAL, "a time in the simulation's options is below 0");
-    if (kernel == &sim_table)
+    if (!fail_is_possible(options->fail))
+        return failure_say(-EINVAL, "no call that can fail: %s", options->fail);
+    if (fail_is_in_front())
         return failure_say(-EBUSY, "bell_sim_run: called from within a run");
     return 0;
 }
@@ -221,7 +228,7 @@ int bell_sim_run(bell_sim_setup *setup, void *arg, const struct bell_sim_options
     if (check(setup, run.options) < 0)
         return -1;
     const struct kernel_ops *before = kernel;
-    kernel = &sim_table;
+    kernel = fail_table();
     lock_begin_run();
     bool another = is_another_in_front();
     int found = another ? -1 : run_seeds(&run, report);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "sim/fail.h"
 #include "sim/sim.h"
 
 static void refuse_processes(const struct program *self, const struct service *service)
@@ -16,14 +17,22 @@ static void refuse_processes(const struct program *self, const struct service *s
             self->name, choice);
 }
 
+// What is the matter with a server is a finding, but for what was asked for.
+static void tell_failure(const struct program *self)
+{
+    if (!fail_has_struck())
+        world_find("%s: %s", self->name, bell_error());
+    else if (world.trace)
+        world_trace("%-12s # %s", self->name, bell_error());
+}
+
 static void serve(struct program *self, struct service *service)
 {
-    if (bell_server_listen(service->server, service->address) < 0)
-        world_fail("%s: %s", self->name, bell_error());
-    int rc = bell_server_run(service->server);
+    bool listens = bell_server_listen(service->server, service->address) == 0;
+    int rc = listens ? bell_server_run(service->server) : -1;
     // A handler may have stopped it while the network was at its worst.
-    if (rc < 0 && (errno != ETIMEDOUT || world.faults.calm))
-        world_find("%s: %s", self->name, bell_error());
+    if (rc < 0 && (!listens || errno != ETIMEDOUT || world.faults.calm))
+        tell_failure(self);
     bell_server *server = service->server;
     service->server = NULL;
     bell_server_close(server);
@@ -36,8 +45,10 @@ void service_run(struct program *self)
     service->server = service->handler
                           ? bell_server_open(service->handler, service->arg, options)
                           : bell_server_open_dgram(service->dgram_handler, service->arg, options);
-    if (!service->server)
-        world_fail("%s: %s", self->name, bell_error());
+    if (!service->server) {
+        tell_failure(self);
+        return;
+    }
     refuse_processes(self, service);
     serve(self, service);
 }

@@ -11,6 +11,7 @@
 //                 udp.c: datagrams
 //     net.c       hosts, addresses and the way of a packet
 //     table.c     the kernel table; it also writes the trace
+//     fail.c      a table in front of it, in which calls fail by wish
 //
 // Everything happens on one thread of the system. A program runs until it waits; then another one
 // that can go on is drawn; the clock goes on when there is none. So the same seed gives the same
@@ -57,6 +58,16 @@ struct faults {
     int backlog;                  // the longest queue of callers; 0: as long as asked for
 };
 
+// The call that fails by wish, and how often it has: fail.c.
+struct failing {
+    int call;                 // which kind; 0: none
+    char host[SIM_NAME_SIZE]; // of which; "": any
+    uint64_t which;           // 1: the first one
+    bool ever;                // from that one on
+    int error;
+    uint64_t count, struck;
+};
+
 // One run. There is one at a time.
 struct world {
     uint64_t seed, chance;
@@ -64,6 +75,7 @@ struct world {
     uint64_t steps, steps_max;
     int64_t ends_at;
     struct faults faults;
+    struct failing failing;
     struct timers timers;
 
     struct host *hosts[SIM_HOSTS_MAX];
@@ -181,6 +193,8 @@ bool program_wait(const char *where, int64_t deadline);
 void program_look(void);
 // Runs the world until nothing happens any more, or something was found.
 void program_run_all(void);
+// At the end: does anything stay of what threads had? Others may have had it after them.
+void program_check_threads(void);
 // Switches to the scheduler for good.
 _Noreturn void program_stop_here(void);
 int program_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline);
