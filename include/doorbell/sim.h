@@ -84,12 +84,10 @@ struct bell_sim_options {
     int64_t delay_max;  // a packet between two hosts takes so long at most; 0: 20 ms
     int64_t time_max;   // a run that is not over after so long is a finding; 0: 30 days
     uint64_t looks_max; // and one that looks for events so often; 0: 10 million
-    void (*trace)(const char *line, size_t size,
-                  void *trace_arg); // gets the trace, line by line; 0:
-    // nobody does, which is faster
+    // Gets the trace, line by line; 0: nobody does, which is faster.
+    void (*trace)(const char *line, size_t size, void *trace_arg);
     void *trace_arg;
-    const char
-        *fail; // a call that fails from the run's beginning on, as for bell_sim_fail; 0: none
+    const char *fail; // a call that fails from the beginning on, as for bell_sim_fail; 0: none
 };
 
 // What was found.
@@ -130,9 +128,10 @@ BELL_API int bell_sim_run(bell_sim_setup *setup, void *arg, const struct bell_si
 BELL_API int bell_sim_main(int argc, char **argv, bell_sim_setup *setup, void *arg,
                            const struct bell_sim_options *options);
 
-// ---- Building a network, in a bell_sim_setup -----------------------------------------------------
+// ---- Building a network, in a bell_sim_setup, or adding to it in a run -----------------------------------------------------
 
-// Puts a server on a host. It is stopped when all clients have ended.
+// Puts a server on a host. It is stopped when all clients have ended. In a run it begins at once: another one
+// may have ended by a signal.
 //
 // host     its name, by which others call it; made if it is not there yet. At most 250
 // address  as for bell_serve; "*:7464" is reached from other hosts
@@ -209,6 +208,16 @@ BELL_API uint64_t bell_sim_random(uint64_t below);
 // returns  0, or -1 EINVAL: there is no such call or error
 // waits    no
 BELL_API int bell_sim_fail(const char *what);
+
+// Sends a signal to each program of a host, as kill(1) does. A server that was given BELL_STOP_ON_SIGNALS stops on
+// SIGTERM or SIGINT, and cuts at the second one. Whoever does not expect a signal ends by it, and everyone by
+// SIGKILL: nothing more of him runs, the system closes his descriptors, and his port refuses until
+// bell_sim_serve puts another server there, which may be called in a run for that.
+//
+// host     may be the caller's own, who then may not come back
+// returns  0, or -1 EINVAL: no such host or signal, or not in a run
+// waits    no
+BELL_API int bell_sim_signal(const char *host, int number);
 
 // Writes a line of one's own into the trace, if anybody reads it.
 //

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conn/dgram.h"
 #include "door/door.h"
+#include "door/signals.h"
 #include "door/sockopts.h"
 #include "kernel/kernel.h"
 #include "task/helpers.h"
@@ -201,95 +201,6 @@ static void limit_callers(struct bell_server *server)
     }
 }
 
-// ---- Stop signals -----------------------------------------------------------------------------
-
-enum { SIGNALLED_MAX = 16 };
-
-static const int stop_signals[2] = {SIGTERM, SIGINT};
-
-static bell_server *_Atomic signalled[SIGNALLED_MAX];
-static pthread_mutex_t signals_lock = PTHREAD_MUTEX_INITIALIZER; // not for stop_on_signal
-static struct sigaction old_actions[2];                          // guarded by signals_lock
-
-// Ctrl-C goes to the whole group of processes, and may find one that has just been forked: stopping is
-// the parent's affair, and a second stop would cut.
-static void stop_on_signal(int number)
-{
-    (void)number;
-    int error = errno;
-    int pid = kernel->getpid();
-    for (int i = 0; i < SIGNALLED_MAX; i++) {
-        bell_server *server = signalled[i];
-        if (server && server->owner_pid == pid)
-            bell_server_stop(server);
-    }
-    errno = error;
-}
-
-// Puts `now` in the place of `before`; false when there is none.
-static bool change_signalled(bell_server *before, bell_server *now)
-{
-    for (int i = 0; i < SIGNALLED_MAX; i++) {
-        bell_server *expected = before;
-        if (atomic_compare_exchange_strong(&signalled[i], &expected, now))
-            return true;
-    }
-    return false;
-}
-
-static bool is_anybody_signalled(void)
-{
-    for (int i = 0; i < SIGNALLED_MAX; i++)
-        if (signalled[i])
-            return true;
-    return false;
-}
-
-// In a new process, whose servers are its own.
-static void forget_signalled(void)
-{
-    for (int i = 0; i < SIGNALLED_MAX; i++)
-        signalled[i] = NULL;
-}
-
-// What was there before is what was not ours: servers may end in any order.
-static void take_signals(void)
-{
-    struct sigaction action = {.sa_handler = stop_on_signal, .sa_flags = SA_RESTART};
-    for (int i = 0; i < 2; i++) {
-        struct sigaction old;
-        if (kernel->sigaction(stop_signals[i], &action, &old) == 0 &&
-            old.sa_handler != stop_on_signal)
-            old_actions[i] = old;
-    }
-}
-
-static int listen_to_signals(struct bell_server *server)
-{
-    if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
-        return 0;
-    (void)pthread_mutex_lock(&signals_lock);
-    bool listed = change_signalled(NULL, server);
-    if (listed)
-        take_signals();
-    (void)pthread_mutex_unlock(&signals_lock);
-    return listed ? 0
-                  : failure_say(-EBUSY, "more than %d servers with BELL_STOP_ON_SIGNALS",
-                                SIGNALLED_MAX);
-}
-
-static void restore_signals(struct bell_server *server)
-{
-    if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
-        return;
-    (void)pthread_mutex_lock(&signals_lock);
-    // Before the server goes: a signal that comes now is for those that are left.
-    bool last = change_signalled(server, NULL) && !is_anybody_signalled();
-    for (int i = 0; last && i < 2; i++)
-        (void)kernel->sigaction(stop_signals[i], &old_actions[i], NULL);
-    (void)pthread_mutex_unlock(&signals_lock);
-}
-
 // ---- Opening and closing ----------------------------------------------------------------------
 
 static int open_events(struct bell_server *server)
@@ -375,7 +286,7 @@ static void end_steps(bell_server *server)
     shift_enter(server->step_shift);
     shift_run(server->step_shift);
     shift_close(server->step_shift);
-    restore_signals(server);
+    signals_restore(server);
 }
 
 void bell_server_close(bell_server *server)
@@ -453,19 +364,6 @@ void server_leave_listeners(struct bell_server *server)
 
 // ---- Processes --------------------------------------------------------------------------------
 
-static void ignore_signal(int number)
-{
-    (void)number;
-}
-
-// Not SIG_IGN: a program that a handler executes would inherit that.
-static void leave_signals_to_parent(void)
-{
-    struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
-    (void)kernel->sigaction(SIGTERM, &action, NULL);
-    (void)kernel->sigaction(SIGINT, &action, NULL);
-}
-
 static bool end_helpers(struct crew *crew)
 {
     (void)crew;
@@ -476,9 +374,8 @@ static void enter_process(struct crew *crew, int worker)
 {
     struct bell_server *server = server_of(crew);
     helpers_after_fork();
-    forget_signalled();
-    if (server->options.flags & BELL_STOP_ON_SIGNALS)
-        leave_signals_to_parent();
+    signals_forget(0); // our servers are our own
+    signals_leave_to_parent(server);
     if (worker < 0)
         close_listeners(server);
 }
@@ -518,7 +415,7 @@ static int begin(struct bell_server *server)
     if (server->running)
         return failure_say(-EBUSY, "the server runs already");
     server->owner_pid = kernel->getpid();
-    if (listen_to_signals(server) < 0)
+    if (signals_listen(server) < 0)
         return -1;
     server->running = true;
     for (const struct listener *listener = server->listeners; listener; listener = listener->next)
@@ -529,7 +426,7 @@ static int begin(struct bell_server *server)
 static int outcome(struct bell_server *server, int rc)
 {
     server->running = false;
-    restore_signals(server);
+    signals_restore(server);
     close_listeners(server);
     if (rc < 0)
         return failure_set(rc, "serve with model %s", server->crew.model->name);
@@ -606,7 +503,7 @@ int bell_server_fd(bell_server *server)
         int rc = shift_open(server, 0, &server->step_shift);
         if (rc < 0) {
             server->running = false;
-            restore_signals(server);
+            signals_restore(server);
             return failure_set(rc, "bell_server_fd");
         }
         shift_leave(server->step_shift);

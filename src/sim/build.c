@@ -20,12 +20,13 @@ struct final_check {
 
 static int refuse(const char *call)
 {
-    return failure_say(-EINVAL, "%s: outside a set-up, NULL, or too many hosts", call);
+    return failure_say(-EINVAL, "%s: outside a set-up and a run, NULL, or too many hosts", call);
 }
 
-static bool is_setting_up(const bell_sim *sim)
+// In a set-up, or in a run, but not in a last look.
+static bool may_build(const bell_sim *sim)
 {
-    return sim && (const void *)sim == (const void *)&world && !world.scheduler;
+    return (const void *)sim == (const void *)&world && (!world.scheduler || world.running);
 }
 
 // The name of a program that is one of several on its host.
@@ -72,7 +73,7 @@ int bell_sim_serve(bell_sim *sim, const char *host, const char *address, bell_ha
                    void *arg, const struct bell_server_options *options)
 {
     struct service service = {.handler = handler, .arg = arg};
-    if (!is_setting_up(sim) || !handler)
+    if (!may_build(sim) || !handler)
         return refuse("bell_sim_serve");
     return serve(host, address, &service, options);
 }
@@ -83,7 +84,7 @@ int bell_sim_serve_dgram(bell_sim *sim, const char *host, const char *address,
                          const struct bell_server_options *options)
 {
     struct service service = {.dgram_handler = handler, .arg = arg};
-    if (!is_setting_up(sim) || !handler)
+    if (!may_build(sim) || !handler)
         return refuse("bell_sim_serve_dgram");
     return serve(host, address, &service, options);
 }
@@ -100,7 +101,7 @@ static void run_client(struct program *self)
 int bell_sim_client(bell_sim *sim, const char *host_name, int (*run)(void *arg), void *arg)
 {
     char name[SIM_NAME_SIZE];
-    if (!is_setting_up(sim) || !run)
+    if (!may_build(sim) || !run)
         return refuse("bell_sim_client");
     (void)snprintf(name, sizeof name, "client-%d", world.clients + 1);
     struct host *host = host_add(host_name ? host_name : name);
@@ -117,7 +118,7 @@ int bell_sim_client(bell_sim *sim, const char *host_name, int (*run)(void *arg),
 
 int bell_sim_finally(bell_sim *sim, void (*check)(void *arg), void *arg)
 {
-    if (!is_setting_up(sim) || !check)
+    if (!may_build(sim) || !check)
         return refuse("bell_sim_finally");
     struct final_check *final = world_give(sizeof *final);
     final->check = check;

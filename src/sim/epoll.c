@@ -182,6 +182,8 @@ static int wait_for_events(struct epoll_file *epoll, struct epoll_event *events,
         world.running->epoll = -1;
         epoll->waiter = NULL;
         n = collect(epoll, events, count);
+        if (n == 0 && world.running->interrupted)
+            return -EINTR;
     }
     return n;
 }

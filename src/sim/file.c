@@ -49,6 +49,7 @@ int file_open(struct file *file, const struct file_ops *ops, bool high)
     file->ops = ops;
     file->fd = fd;
     file->owner = owner;
+    file->pid = world.running ? world.running->pid : 0;
     list_init(&file->watches);
     list_append(&world.all_files, &file->node);
     if (owner)
@@ -101,6 +102,13 @@ int file_dup(int fd)
     if (!file)
         return -EBADF;
     return may_open(world.running) ? place(file, false) : -EMFILE;
+}
+
+void file_close_all_of(int pid)
+{
+    for (int fd = 0; fd < 2 * SIM_FILES_MAX; fd++)
+        if (world.files[fd] && world.files[fd]->pid == pid)
+            (void)file_close(fd);
 }
 
 // Nothing is said on the network: the run is over.

@@ -23,6 +23,7 @@ struct file {
     const struct file_ops *ops;
     struct list node; // in world.all_files
     struct list watches;
+    int pid;               // the process that has it; 0: none
     struct program *owner; // whose count of descriptors it is in; NULL for the library's own
     int references;
     int fd; // the first of its descriptors
@@ -44,6 +45,8 @@ struct file *file_of(int fd);
 struct file *file_of_kind(int fd, const struct file_ops *ops);
 int file_close(int fd);
 int file_dup(int fd);
+// What the system does for a process that has ended.
+void file_close_all_of(int pid);
 void file_end_all(void);
 
 // Tells those who watch for any of these events. Errors and ends are for all.

@@ -210,16 +210,31 @@ static int give_lock(pthread_mutex_t *lock)
     return 0;
 }
 
+static void release(struct held *held)
+{
+    list_remove(&held->node);
+    while (held->times-- > 0)
+        (void)real_unlock(held->lock);
+    wake_waiting(held->lock);
+    world_release(held);
+}
+
+void lock_release_all_of(int pid)
+{
+    struct list *next;
+    for (struct list *node = world.locks.next; node != &world.locks; node = next) {
+        struct held *held = LIST_ENTRY(node, struct held, node);
+        next = node->next;
+        if (held->owner && held->owner->pid == pid)
+            release(held);
+    }
+}
+
 // What programs that were given up in their middle have locked is free for the next run.
 void lock_release_all(void)
 {
-    struct list *node;
-    while ((node = list_take(&world.locks))) {
-        struct held *held = LIST_ENTRY(node, struct held, node);
-        while (held->times-- > 0)
-            (void)real_unlock(held->lock);
-        world_release(held);
-    }
+    while (!list_is_empty(&world.locks))
+        release(LIST_ENTRY(world.locks.next, struct held, node));
 }
 
 // ---- In front of the C library ------------------------------------------------------------------

@@ -13,5 +13,8 @@ void lock_end_run(void);
 // Who has the lock that this program waits for, in words.
 void lock_describe_wait(const struct program *program, char *ret_text, size_t size);
 
+// Those that a process holds which has ended.
+void lock_release_all_of(int pid);
+
 // At the end of a run.
 void lock_release_all(void);

@@ -75,6 +75,8 @@ int poll_ppoll(struct pollfd *fds, nfds_t count, int64_t deadline)
     while (!ready && in_time) {
         in_time = wait_for_any(fds, count, deadline);
         ready = look(fds, count);
+        if (!ready && world.running->interrupted)
+            return -EINTR;
     }
     return ready;
 }

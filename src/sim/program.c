@@ -13,6 +13,7 @@
 #include "sim/net.h"
 #include "sim/service.h"
 #include "sim/sim.h"
+#include "task/helpers.h"
 #include "wait/backend.h"
 
 // ---- Ready ------------------------------------------------------------------------------------
@@ -44,6 +45,16 @@ static void timer_expired(struct timer *timer)
     make_ready(LIST_ENTRY(timer, struct program, timer));
 }
 
+// Each process has helper threads of its own, which end with it.
+static struct helpers *make_helpers(void)
+{
+    struct helpers *helpers = world_give(helpers_size());
+    struct helpers *before = helpers_exchange(helpers);
+    helpers_after_fork();
+    (void)helpers_exchange(before);
+    return helpers;
+}
+
 struct program *program_add(enum program_kind kind, const char *name, struct host *host,
                             int64_t delay)
 {
@@ -51,6 +62,7 @@ struct program *program_add(enum program_kind kind, const char *name, struct hos
     program->kind = kind;
     program->host = host;
     program->pid = ++world.last_pid;
+    program->helpers = make_helpers();
     program->epoll = -1;
     (void)snprintf(program->name, sizeof program->name, "%s", name);
     list_append(&world.programs, &program->node);
@@ -80,6 +92,13 @@ _Noreturn void program_stop_here(void)
         rest(world.running);
 }
 
+void program_is_dead(struct program *program)
+{
+    if (program->kind == PROGRAM_CLIENT && !program->dead && !program->ended)
+        world.clients--;
+    program->dead = true;
+}
+
 // The machine goes out: nothing of it is heard any more.
 static void vanish(struct program *self)
 {
@@ -88,11 +107,8 @@ static void vanish(struct program *self)
     self->host->is_dead = true;
     for (struct list *node = world.programs.next; node != &world.programs; node = node->next) {
         struct program *other = LIST_ENTRY(node, struct program, node);
-        if (other->host != self->host || other->dead || other->ended)
-            continue;
-        other->dead = true;
-        if (other->kind == PROGRAM_CLIENT)
-            world.clients--;
+        if (other->host == self->host)
+            program_is_dead(other);
     }
     program_stop_here();
 }
@@ -109,6 +125,7 @@ bool program_wait(const char *where, int64_t deadline)
     struct program *self = world.running;
     vanish_in_time(self);
     self->bears_faults = true;
+    self->interrupted = false;
     if (deadline <= world.now)
         return false;
     self->timer.at = deadline;
@@ -156,7 +173,7 @@ void program_check_threads(void)
 {
     for (struct list *node = world.programs.next; node != &world.programs; node = node->next) {
         struct program *program = LIST_ENTRY(node, struct program, node);
-        if (program->kind == PROGRAM_THREAD && !program->host->is_dead && !world.failed)
+        if (program->kind == PROGRAM_THREAD && !program->dead && !world.failed)
             check_leaks(program);
     }
 }
@@ -194,6 +211,8 @@ static void begin_program(void *arg)
 
 static void run_program(struct program *program)
 {
+    if (!program)
+        return;
     struct coro here;
     coro_adopt(&here);
     world.scheduler = &here;
@@ -206,17 +225,20 @@ static void run_program(struct program *program)
         to = &program->coro;
     }
     world.running = program;
+    struct helpers *outer = helpers_exchange(program->helpers);
     coro_switch(&here, to);
+    (void)helpers_exchange(outer);
     world.running = NULL;
 }
 
+// NULL: who was ready is dead meanwhile.
 static struct program *draw_ready(void)
 {
     int index = (int)world_below((uint64_t)world.ready_count);
     struct program *program = world.ready[index];
     world.ready[index] = world.ready[--world.ready_count];
     program->is_ready = false;
-    return program;
+    return program->dead ? NULL : program;
 }
 
 // ---- When nothing happens any more ------------------------------------------------------------
@@ -318,6 +340,7 @@ int program_thread_start(void (*run)(void *arg), void *arg, size_t stack_size)
     struct program *thread =
         program_add(PROGRAM_THREAD, name, world.running->host, world_between(1000, SIM_MS));
     thread->pid = world.running->pid; // a worker with another one would take its parent for dead
+    thread->helpers = world.running->helpers;
     thread->run = run_thread;
     thread->thread = run;
     thread->arg = arg;

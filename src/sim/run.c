@@ -171,7 +171,7 @@ static void look_for_leaks(const struct task_of_run *run, struct bell_sim_report
 
 static bool may_leak(void)
 {
-    return world.faults.vanish == 0;
+    return world.faults.vanish == 0 && !world.signalled;
 }
 
 static int run_seeds(const struct task_of_run *run, struct bell_sim_report *report)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim/fail.h"
+#include "sim/signal.h"
 #include "sim/sim.h"
 
 static void refuse_processes(const struct program *self, const struct service *service)
@@ -30,8 +31,9 @@ static void serve(struct program *self, struct service *service)
 {
     bool listens = bell_server_listen(service->server, service->address) == 0;
     int rc = listens ? bell_server_run(service->server) : -1;
-    // A handler may have stopped it while the network was at its worst.
-    if (rc < 0 && (!listens || errno != ETIMEDOUT || world.faults.calm))
+    // It may have been stopped while the network was at its worst, or twice.
+    bool may_cut = !world.faults.calm || world.signalled;
+    if (rc < 0 && (!listens || errno != ETIMEDOUT || !may_cut))
         tell_failure(self);
     bell_server *server = service->server;
     service->server = NULL;
@@ -58,7 +60,7 @@ bool service_settled(void)
     for (struct list *node = world.programs.next; node != &world.programs; node = node->next) {
         const struct program *program = LIST_ENTRY(node, struct program, node);
         struct bell_counts counts = {0};
-        if (program->service && program->service->server)
+        if (program->service && program->service->server && !program->dead)
             bell_server_counts(program->service->server, &counts);
         if (counts.active == 0)
             continue;
@@ -68,18 +70,6 @@ bool service_settled(void)
                    counts.active == 1 ? "s" : "");
         return false;
     }
-    return true;
-}
-
-// SIGTERM for whoever asked for it, as an event between two others.
-static bool signal_program(struct program *program)
-{
-    void (*handler)(int) = program->actions[SIGTERM].sa_handler;
-    if (handler == SIG_DFL || handler == SIG_IGN)
-        return false;
-    world.running = program;
-    handler(SIGTERM);
-    world.running = NULL;
     return true;
 }
 
@@ -94,7 +84,7 @@ bool service_stop_all(void)
         if (program->service && program->service->server)
             bell_server_stop(program->service->server);
         else
-            (void)signal_program(program);
+            signal_handle(program, SIGTERM);
     }
     return any;
 }

@@ -11,6 +11,7 @@
 //                 udp.c: datagrams
 //     net.c       hosts, addresses and the way of a packet
 //     table.c     the kernel table; it also writes the trace
+//     signal.c    signals, and the end of a process
 //     fail.c      a table in front of it, in which calls fail by wish
 //
 // Everything happens on one thread of the system. A program runs until it waits; then another one
@@ -99,6 +100,7 @@ struct world {
     struct list gifts;     // of world_give
     struct list finals;
     struct list locks; // that programs have; of lock.c
+    bool signalled;    // somebody was: a process that ends so leaves behind what it has of malloc
 
     bool failed;
     char finding[SIM_FINDING_SIZE];
@@ -180,11 +182,15 @@ struct program {
     int waits_left;        // then the host goes out; 0: never
     int files_open;        // sockets
     struct sigaction actions[65];
+    bool interrupted;        // a signal came while it waited
+    struct helpers *helpers; // the threads of bell_block of its process
 };
 
 // Adds a program, which begins `delay` from now.
 struct program *program_add(enum program_kind kind, const char *name, struct host *host,
                             int64_t delay);
+// It never runs again; what it has is for the caller to clear away.
+void program_is_dead(struct program *program);
 // Lets a program that waits go on; nothing happens to one that does not.
 void program_wake(struct program *program);
 // Waits until somebody wakes this program, or the deadline. False at the deadline.

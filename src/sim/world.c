@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "door/signals.h"
 #include "sim/file.h"
 #include "sim/lock.h"
 #include "sim/net.h"
@@ -196,7 +197,7 @@ void world_begin(uint64_t seed)
     world.last_pid = 100;
     world.high_free = SIM_FILES_MAX;
     world.low_free = 3;
-    helpers_after_fork(); // their threads are those of a world that has gone
+    signals_forget(0); // those of a world that has gone
 }
 
 // Programs that were given up in their middle keep their stacks: nobody knows them all.
@@ -221,5 +222,4 @@ void world_end(void)
         world_release(node);
     drop_programs();
     net_forget_hosts();
-    helpers_after_fork();
 }

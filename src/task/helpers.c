@@ -22,7 +22,6 @@ enum { HELPER_STACK_SIZE = 0 };
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t more;
-    int threads_max;
     int threads;       // guarded by lock, as is everything below and the waiters of all jobs
     int idle;          // that wait for `more`, or were told and have not looked yet
     int leaving;       // how many idle ones are to end
@@ -30,16 +29,26 @@ struct pool {
     int queued;
 };
 
-static struct pool pools[HELPER_POOLS] = {
-    [HELPERS_BLOCK] = {.lock = PTHREAD_MUTEX_INITIALIZER,
-                       .more = PTHREAD_COND_INITIALIZER,
-                       .threads_max = BLOCK_THREADS,
-                       .queue = {&pools[HELPERS_BLOCK].queue, &pools[HELPERS_BLOCK].queue}},
-    [HELPERS_NAMES] = {.lock = PTHREAD_MUTEX_INITIALIZER,
-                       .more = PTHREAD_COND_INITIALIZER,
-                       .threads_max = NAME_THREADS,
-                       .queue = {&pools[HELPERS_NAMES].queue, &pools[HELPERS_NAMES].queue}},
+struct helpers {
+    struct pool pools[HELPER_POOLS];
 };
+
+static const int threads_max[HELPER_POOLS] = {
+    [HELPERS_BLOCK] = BLOCK_THREADS,
+    [HELPERS_NAMES] = NAME_THREADS,
+};
+
+#define EMPTY_POOL(number)                                                   \
+    {                                                                        \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, \
+        .queue = {&own.pools[(number)].queue, &own.pools[(number)].queue},   \
+    }
+
+static struct helpers own = {{
+    [HELPERS_BLOCK] = EMPTY_POOL(HELPERS_BLOCK),
+    [HELPERS_NAMES] = EMPTY_POOL(HELPERS_NAMES),
+}};
+static struct helpers *helpers = &own;
 
 // The task that waits for a job. It lies on the task's stack: whoever sets `told`, with the lock held, has
 // a post under way to it, and until that has run it may not go.
@@ -130,11 +139,11 @@ static void helper_thread(void *arg)
 
 // Queues the job, with a new thread for it if each idle one has a job already. -EAGAIN when there is no
 // thread at all.
-static int queue_job(struct pool *pool, struct job *job)
+static int queue_job(struct pool *pool, int most, struct job *job)
 {
     int rc = 0;
     (void)pthread_mutex_lock(&pool->lock);
-    if (pool->queued >= pool->idle && pool->threads < pool->threads_max &&
+    if (pool->queued >= pool->idle && pool->threads < most &&
         kernel->thread_start(helper_thread, pool, HELPER_STACK_SIZE) == 0)
         pool->threads++;
     if (pool->threads > 0) {
@@ -167,7 +176,7 @@ static int let_go(struct pool *pool, struct job *job, struct job_waiter *waiter,
 
 int helpers_run(enum helper_pool number, struct job *job, int64_t deadline)
 {
-    struct pool *pool = &pools[number];
+    struct pool *pool = &helpers->pools[number];
     int rc = 0;
     struct task *self = task_here(&rc);
     struct job_waiter waiter = {
@@ -178,7 +187,7 @@ int helpers_run(enum helper_pool number, struct job *job, int64_t deadline)
     if (self)
         rc = self->cancelled;
     if (rc == 0)
-        rc = queue_job(pool, job);
+        rc = queue_job(pool, threads_max[number], job);
     if (rc < 0) {
         job->release(job);
         return rc;
@@ -191,7 +200,7 @@ bool helpers_end_idle(void)
 {
     bool any = false;
     for (int i = 0; i < HELPER_POOLS; i++) {
-        struct pool *pool = &pools[i];
+        struct pool *pool = &helpers->pools[i];
         (void)pthread_mutex_lock(&pool->lock);
         any |= pool->threads > 0;
         pool->leaving = pool->idle;
@@ -205,12 +214,24 @@ bool helpers_end_idle(void)
 void helpers_after_fork(void)
 {
     for (int i = 0; i < HELPER_POOLS; i++) {
-        struct pool *pool = &pools[i];
+        struct pool *pool = &helpers->pools[i];
         (void)pthread_mutex_init(&pool->lock, NULL);
         (void)pthread_cond_init(&pool->more, NULL);
         pool->threads = pool->idle = pool->leaving = pool->queued = 0;
         list_init(&pool->queue); // whoever waits for these is in the parent
     }
+}
+
+size_t helpers_size(void)
+{
+    return sizeof(struct helpers);
+}
+
+struct helpers *helpers_exchange(struct helpers *now)
+{
+    struct helpers *before = helpers;
+    helpers = now ? now : &own;
+    return before;
 }
 
 // ---- bell_block -------------------------------------------------------------------------------

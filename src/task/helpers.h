@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -35,3 +36,10 @@ bool helpers_end_idle(void);
 
 // In the child of a fork: the threads are not there.
 void helpers_after_fork(void);
+
+// For who runs several processes on one thread, as the simulator does. Makes `now` the helpers in force (NULL:
+// those of the real process) and returns the ones that were. Their memory has helpers_size bytes, and is made
+// ready by helpers_after_fork.
+struct helpers;
+size_t helpers_size(void);
+struct helpers *helpers_exchange(struct helpers *now);

@@ -9,6 +9,8 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("DOORBELL_BUILD", ROOT + "/build")
+# script/check sim tries ten thousand.
+SEEDS = os.environ.get("DOORBELL_SIM_SEEDS", "1000")
 SLOW = float(os.environ.get("DOORBELL_SLOW", "1"))
 
 
@@ -72,6 +74,17 @@ def test_what_is_wrong_with_locks_is_found(case, model, finding):
     assert told.returncode == 1
     assert re.match(r"seed \d+: " + finding, told.stdout, re.DOTALL), told.stdout
     assert "not the same when it is repeated" not in told.stdout
+
+
+@pytest.mark.parametrize("case", ["stops", "cuts", "ends", "misuse", "home", "threads"])
+def test_signals_do_what_they_do(case):
+    passed = subprocess.run([BUILD + "/tests/signals", case, "300"], text=True, capture_output=True, timeout=120)
+    assert passed.returncode == 0, passed.stdout
+
+
+def test_a_server_that_ends_and_comes_again_says_nothing_wrong():
+    passed = subprocess.run([BUILD + "/tests/signals", "restarts", SEEDS], text=True, capture_output=True, timeout=300)
+    assert passed.returncode == 0, passed.stdout
 
 
 def test_two_thousand_seeds_take_three_seconds():
