@@ -121,6 +121,13 @@ int calls_listen(int fd, int backlog)
     return rc;
 }
 
+// A Unix socket that calls or sends has no name, most of the time: then only its family is told, or
+// nothing.
+static bool has_name(socklen_t size)
+{
+    return size > sizeof(sa_family_t);
+}
+
 int calls_accept(int fd, struct sockaddr *ret_peer, socklen_t *size)
 {
     struct call_line line;
@@ -131,8 +138,7 @@ int calls_accept(int fd, struct sockaddr *ret_peer, socklen_t *size)
         return accepted;
     text_addf(&line.text, "accept(%d)", fd);
     calls_line_count(&line, accepted);
-    // A Unix socket that calls has no name, most of the time: then only its family is told.
-    if (accepted >= 0 && ret_peer && *size > sizeof ret_peer->sa_family) {
+    if (accepted >= 0 && ret_peer && has_name(*size)) {
         calls_line_remark(&line, "from ");
         calls_print_address(&line.text, ret_peer, *size);
     }
@@ -158,10 +164,12 @@ ssize_t calls_recv(int fd, void *into, size_t size, int flags)
     text_addf(&line.text, "recv(%d)", fd);
     calls_line_count(&line, n);
     bool is_message = flags & MSG_TRUNC;
-    if (n >= 0)
-        calls_line_remark(&line, n || is_message ? "" : "the other end has finished");
-    if (n > 0)
+    if (n > 0 || (n == 0 && is_message)) {
+        calls_line_remark(&line, "");
         print_received(&line.text, into, size, n);
+    } else if (n == 0) {
+        calls_line_remark(&line, "the other end has finished");
+    }
     calls_line_write(&line);
     return n;
 }
@@ -180,6 +188,8 @@ ssize_t calls_recvfrom(int fd, void *into, size_t size, int flags, struct sockad
     if (n >= 0) {
         calls_line_remark(&line, "");
         print_received(&line.text, into, size, n);
+    }
+    if (n >= 0 && has_name(*peer_size)) {
         text_add(&line.text, " from ");
         calls_print_address(&line.text, ret_peer, *peer_size);
     }
@@ -196,7 +206,7 @@ ssize_t calls_recvmsg(int fd, struct msghdr *message, int flags)
         return n;
     text_addf(&line.text, "recvmsg(%d)", fd);
     calls_line_count(&line, n);
-    bool has_peer = n >= 0 && message->msg_name && message->msg_namelen > sizeof(sa_family_t);
+    bool has_peer = n >= 0 && message->msg_name && has_name(message->msg_namelen);
     if (n > 0 || has_peer)
         calls_line_remark(&line, "");
     if (n > 0)
