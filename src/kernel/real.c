@@ -16,8 +16,7 @@ static uint64_t weak_random(void)
     // NOLINTNEXTLINE(performance-no-int-to-ptr): that is how the kernel hands it over.
     const uint64_t *start = (const uint64_t *)getauxval(AT_RANDOM);
     uint64_t x = (uint64_t)real_now() * 0x9e3779b97f4a7c15u;
-    if (start)
-        x = (x ^ start[0]) * 0xbf58476d1ce4e5b9u ^ start[1];
+    x = (x ^ start[0]) * 0xbf58476d1ce4e5b9u ^ start[1]; // the C library needs them, too
     x = (x ^ x >> 30) * 0x94d049bb133111ebu;
     return x ^ x >> 31;
 }
@@ -28,7 +27,7 @@ static uint64_t real_random(void)
     ssize_t n;
     do
         n = getrandom(&x, sizeof x, 0);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && errno == EINTR); // unreached: only before the system has gathered any chance
     return n == (ssize_t)sizeof x ? x : weak_random();
 }
 

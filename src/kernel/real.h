@@ -66,6 +66,8 @@ int real_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline
 void real_cond_signal(pthread_cond_t *cond);
 int real_sigaction(int number, const struct sigaction *action, struct sigaction *ret_old);
 int real_sigprocmask(int how, const sigset_t *set, sigset_t *ret_old);
+// How a child ended, as waitpid would have said it.
+int real_wait_status(const siginfo_t *info);
 // The child behind pidfd, if it has ended; 0 while it runs. It is not reaped by this.
 int real_ended_child(int pidfd);
 // Around a call that may raise SIGPIPE and has no MSG_NOSIGNAL: `raised` says that it has.

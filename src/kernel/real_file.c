@@ -30,7 +30,7 @@ int real_lift(int fd)
 {
     int64_t limit = real_descriptor_limit();
     int64_t floor = limit < 128 ? limit / 2 : (limit < 1024 ? limit : 1024) - 64;
-    if (fd < 0 || fd >= floor)
+    if (fd >= floor)
         return fd;
     int high = fcntl(fd, F_DUPFD_CLOEXEC, (int)floor);
     if (high < 0)
@@ -51,15 +51,14 @@ ssize_t real_write(int fd, const void *from, size_t size)
     return n >= 0 ? n : -errno;
 }
 
+// FD_CLOEXEC is all that F_SETFD sets. The status can be read of every descriptor, but not set of one
+// that only names a file (O_PATH).
 int real_set_flags(int fd)
 {
-    int status = fcntl(fd, F_GETFL);
-    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0)
-        return -errno;
-    int flags = fcntl(fd, F_GETFD);
-    if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
-        return -errno;
-    return 0;
+    int n = fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (n >= 0)
+        n = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    return n >= 0 ? 0 : -errno;
 }
 
 // O_NOFOLLOW, because a lock in /tmp could be somebody's link to a file of ours; O_NONBLOCK,

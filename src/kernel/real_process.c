@@ -57,8 +57,7 @@ int real_pidfd_open(int pid)
     return fd >= 0 ? real_lift((int)fd) : -errno;
 }
 
-// As waitpid would have said it.
-static int wait_status(const siginfo_t *info)
+int real_wait_status(const siginfo_t *info)
 {
     switch (info->si_code) {
     case CLD_EXITED:
@@ -77,7 +76,7 @@ int real_reap(int pidfd, int *ret_status)
         return -errno;
     if (info.si_pid == 0)
         return 0;
-    *ret_status = wait_status(&info);
+    *ret_status = real_wait_status(&info);
     return 1;
 }
 
@@ -89,10 +88,12 @@ int real_kill(int pidfd, int signal)
 
 void real_kill_and_reap(int pid)
 {
-    int status;
+    int n;
     (void)kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    do
+        n = waitpid(pid, NULL, 0);
+    while (n < 0 &&
+           errno == EINTR); // unreached: a signal in the moment in which a killed child ends
 }
 
 int real_getpid(void)
@@ -134,29 +135,25 @@ static void fill_mask(sigset_t *set)
         sigdelset(set, open[i]);
 }
 
-// The system wants whole pages, and no less than its minimum. 0 stays 0, the system's own size.
+// The system wants whole pages, and no less than its minimum.
 static size_t round_stack(size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    if (size != 0 && size < (size_t)PTHREAD_STACK_MIN)
+    if (size < (size_t)PTHREAD_STACK_MIN)
         size = (size_t)PTHREAD_STACK_MIN;
     return (size + page - 1) / page * page;
 }
 
 int real_thread_start(void (*run)(void *arg), void *arg, size_t stack_size)
 {
-    pthread_attr_t attributes;
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return -error;
-
     struct thread_start *start = malloc(sizeof *start);
-    if (!start) {
-        error = ENOMEM;
-        goto destroy_attributes;
-    }
+    if (!start)
+        return -ENOMEM;
     *start = (struct thread_start){.run = run, .arg = arg};
 
+    int error = 0;
+    pthread_attr_t attributes;
+    (void)pthread_attr_init(&attributes); // on Linux it never fails
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     if (stack_size != 0)
         error = pthread_attr_setstacksize(&attributes, round_stack(stack_size));
@@ -224,8 +221,8 @@ void real_release_sigpipe(const struct sigpipe_guard *guard, bool raised)
 {
     if (raised && !guard->was_pending) {
         const struct timespec at_once = {0};
-        while (sigtimedwait(&guard->pipe_set, NULL, &at_once) < 0 && errno == EINTR)
-            continue;
+        (void)sigtimedwait(&guard->pipe_set, NULL,
+                           &at_once); // no signal interrupts what does not wait
     }
     if (!guard->was_blocked)
         pthread_sigmask(SIG_SETMASK, &guard->old, NULL);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "kernel/real.h"
 
 #define MILLISECOND 1000000
 
@@ -58,6 +61,17 @@ static void failure_is_a_negative_errno(void **state)
     assert_int_equal(kernel->reap(-1, &status), -EINVAL);
     assert_int_equal(kernel->sigprocmask(-1, NULL, NULL), 0); // set NULL: `how` is not looked at
     assert_int_equal(kernel->guard((void *)1, 1), -EINVAL);
+    assert_int_equal(kernel->protect((void *)1, 1), -EINVAL);
+    assert_int_equal(kernel->give_back((void *)1, 1), -EINVAL);
+    assert_int_equal(kernel->timerfd_set(-1, 0), -EBADF);
+    assert_int_equal(kernel->sigaction(0, NULL, NULL), -EINVAL);
+    assert_int_equal(kernel->set_flags(-1), -EBADF);
+    assert_int_equal(kernel->same_file(-1, "/"), -EBADF);
+    assert_int_equal(kernel->interface("no-such-thing"), -ENODEV);
+    assert_int_equal(real_ended_child(-1), -EINVAL);
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    char name[NI_MAXHOST];
+    assert_int_equal(kernel->name_of(&nobody, sizeof nobody, name, sizeof name), EAI_FAMILY);
     assert_int_equal(kernel->unlink("/nowhere/at/all"), -ENOENT);
 }
 
@@ -82,6 +96,11 @@ static void every_descriptor_is_close_on_exec(void **state)
     int foreign = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(kernel->set_flags(foreign), 0);
     assert_flags(foreign, true);
+
+    // A name of a file, and no open file: nothing can be read of it, so it cannot be made not to wait.
+    int name = open("/", O_PATH | O_CLOEXEC);
+    assert_int_equal(kernel->set_flags(name), -EBADF);
+    assert_int_equal(kernel->close(name), 0);
 
     int all[] = {server, client, accepted, copy, foreign};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -122,8 +141,43 @@ static void without_room_above_an_internal_descriptor_is_low(void **state)
     assert_true(count > 0);
     assert_true(fds[0] >= 12);
     assert_true(fds[count - 1] < 12);
+    assert_int_equal(kernel->epoll_create(), -EMFILE);
+    assert_int_equal(kernel->timerfd(), -EMFILE);
+    assert_int_equal(kernel->pidfd_open(kernel->getpid()), -EMFILE);
     while (count > 0)
         kernel->close(fds[--count]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
+// The upper part is a quarter or more of what there is, and stays that when sockets fill the lower one.
+static void an_internal_descriptor_is_high_under_each_limit(void **state)
+{
+    (void)state;
+    static const struct {
+        rlim_t limit;
+        int floor;
+    } cases[] = {{100, 50}, {200, 136}, {1000, 936}, {1024, 960}};
+    struct rlimit old, small;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    small = old;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        small.rlim_cur = cases[i].limit;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+        int fd = kernel->eventfd();
+        assert_int_equal(fd, cases[i].floor);
+        kernel->close(fd);
+    }
+    small.rlim_cur = 24;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+    int lowest = kernel->socket(AF_UNIX, SOCK_STREAM, 0), next = lowest;
+    while (next < 11)
+        next = kernel->socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(next, 11);
+    int event = kernel->eventfd();
+    assert_int_equal(event, 12);
+    kernel->close(event);
+    for (int fd = lowest; fd <= next; fd++)
+        kernel->close(fd);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
@@ -280,6 +334,37 @@ static void a_child_is_reaped_by_its_pidfd(void **state)
     kernel->close(pidfd);
 }
 
+// For a child that could not be watched.
+static void a_child_is_killed_and_reaped(void **state)
+{
+    (void)state;
+    int pid = kernel->fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        for (;;)
+            pause();
+    kernel->kill_and_reap(pid);
+    assert_int_equal(waitpid(pid, NULL, 0), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void an_end_is_told_as_waitpid_does(void **state)
+{
+    (void)state;
+    const siginfo_t returned = {.si_code = CLD_EXITED, .si_status = 300};
+    const siginfo_t killed = {.si_code = CLD_KILLED, .si_status = SIGTERM};
+    const siginfo_t dumped = {.si_code = CLD_DUMPED, .si_status = SIGSEGV};
+    int status = real_wait_status(&returned);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 300 & 0xff);
+    status = real_wait_status(&killed);
+    assert_true(WIFSIGNALED(status) && !WCOREDUMP(status));
+    assert_int_equal(WTERMSIG(status), SIGTERM);
+    status = real_wait_status(&dumped);
+    assert_true(WIFSIGNALED(status) && WCOREDUMP(status));
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
 static void what_stdio_holds_is_written_once(void **state)
 {
     (void)state;
@@ -319,18 +404,48 @@ static void visit_thread(void *arg)
     sem_post(&visit->left);
 }
 
-static void a_thread_takes_no_signals_and_forbids_fork(void **state)
+static void begin_visit(struct visit *visit, size_t stack_size)
+{
+    sem_init(&visit->started, 0, 0);
+    sem_init(&visit->go_on, 0, 0);
+    sem_init(&visit->left, 0, 0);
+    assert_int_equal(kernel->thread_start(visit_thread, visit, stack_size), 0);
+    sem_wait(&visit->started);
+}
+
+static void end_visit(struct visit *visit)
+{
+    sem_post(&visit->go_on);
+    sem_wait(&visit->left);
+}
+
+static void a_stack_is_no_smaller_than_the_system_wants_it(void **state)
 {
     (void)state;
     static struct visit visit; // outlives the thread, which may still be in its last call
-    sem_init(&visit.started, 0, 0);
-    sem_init(&visit.go_on, 0, 0);
-    sem_init(&visit.left, 0, 0);
+    begin_visit(&visit, 1);
+    assert_true(visit.stack_size >= (size_t)PTHREAD_STACK_MIN);
+    end_visit(&visit);
+}
+
+static void a_thread_whose_stack_cannot_be_is_none(void **state)
+{
+    (void)state;
     sigset_t before, after;
     kernel->sigprocmask(SIG_BLOCK, NULL, &before);
-    assert_int_equal(kernel->thread_start(visit_thread, &visit, 200001), 0);
-    sem_wait(&visit.started);
+    assert_int_equal(kernel->thread_start(visit_thread, NULL, SIZE_MAX), -EINVAL);
+    assert_int_equal(kernel->thread_start(visit_thread, NULL, SIZE_MAX / 4), -EAGAIN);
+    kernel->sigprocmask(SIG_BLOCK, NULL, &after);
+    assert_int_equal(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+}
 
+static void a_thread_takes_no_signals_and_forbids_fork(void **state)
+{
+    (void)state;
+    static struct visit visit;
+    sigset_t before, after;
+    kernel->sigprocmask(SIG_BLOCK, NULL, &before);
+    begin_visit(&visit, 200001);
     assert_true(sigismember(&visit.mask, SIGTERM));
     assert_true(sigismember(&visit.mask, SIGCHLD));
     assert_false(sigismember(&visit.mask, SIGSEGV));
@@ -339,14 +454,13 @@ static void a_thread_takes_no_signals_and_forbids_fork(void **state)
     assert_int_equal(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
     assert_int_equal(kernel->fork(), -EBUSY);
 
-    sem_post(&visit.go_on);
-    sem_wait(&visit.left);
+    end_visit(&visit);
 }
 
 static void a_lock_has_one_holder(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/doorbell-kernel-XXXXXX", path[64], other[64];
+    char folder[] = "/tmp/doorbell-kernel-XXXXXX", path[64], other[64], below[80];
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/lock", folder);
     snprintf(other, sizeof other, "%s/other", folder);
@@ -356,6 +470,13 @@ static void a_lock_has_one_holder(void **state)
     assert_int_equal(kernel->lock_file(path), -EWOULDBLOCK);
     assert_int_equal(kernel->same_file(lock, path), 1);
     assert_int_equal(kernel->same_file(lock, other), 0);
+    assert_int_equal(kernel->same_file(lock, folder), 0);
+    assert_int_equal(kernel->same_file(lock, "/proc"), 0);
+    snprintf(below, sizeof below, "%s/nothing", path);
+    assert_int_equal(kernel->same_file(lock, below), 0);
+    static char endless[8192];
+    memset(endless, 'x', sizeof endless - 1);
+    assert_int_equal(kernel->same_file(lock, endless), -ENAMETOOLONG);
     assert_int_equal(symlink(path, other), 0);
     assert_int_equal(kernel->lock_file(other), -ELOOP);
     assert_int_equal(kernel->same_file(lock, other), 0);
@@ -451,17 +572,22 @@ int main(void)
         cmocka_unit_test(every_descriptor_is_close_on_exec),
         cmocka_unit_test(internal_descriptors_leave_the_low_numbers_free),
         cmocka_unit_test(without_room_above_an_internal_descriptor_is_low),
+        cmocka_unit_test(an_internal_descriptor_is_high_under_each_limit),
         cmocka_unit_test(nothing_raises_sigpipe),
         cmocka_unit_test(no_call_waits_on_a_descriptor_that_was_made_to_block),
         cmocka_unit_test(waits_end_at_their_deadline_and_not_before),
         cmocka_unit_test(a_child_is_reaped_by_its_pidfd),
+        cmocka_unit_test(a_child_is_killed_and_reaped),
+        cmocka_unit_test(an_end_is_told_as_waitpid_does),
         cmocka_unit_test(what_stdio_holds_is_written_once),
         cmocka_unit_test(a_lock_has_one_holder),
         cmocka_unit_test(only_a_socket_is_a_socket_file),
         cmocka_unit_test(memory_is_zeroed_and_can_be_given_back),
         cmocka_unit_test(limits_are_positive_and_chance_differs),
         cmocka_unit_test(digits_are_resolved),
-        // The last: its thread may still be ending when it returns.
+        cmocka_unit_test(a_thread_whose_stack_cannot_be_is_none),
+        // The last: their threads may still be ending when they return.
+        cmocka_unit_test(a_stack_is_no_smaller_than_the_system_wants_it),
         cmocka_unit_test(a_thread_takes_no_signals_and_forbids_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
