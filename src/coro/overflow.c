@@ -111,19 +111,18 @@ static void install(void)
 static int give_signal_stack(void)
 {
     stack_t stack;
-    if (sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE))
+    (void)sigaltstack(NULL, &stack);
+    if (!(stack.ss_flags & SS_DISABLE))
         return 0; // the application's own does as well
     void *memory = kernel->map(SIGNAL_STACK_SIZE, false);
     if (!memory)
         return -ENOMEM;
     stack = (stack_t){.ss_sp = memory, .ss_size = SIGNAL_STACK_SIZE};
     int rc = -pthread_setspecific(signal_stack_key, memory);
-    if (rc == 0 && sigaltstack(&stack, NULL) < 0)
-        rc = -errno;
-    if (rc < 0) {
-        (void)pthread_setspecific(signal_stack_key, NULL);
+    if (rc < 0)
         kernel->unmap(memory, SIGNAL_STACK_SIZE);
-    }
+    else
+        (void)sigaltstack(&stack, NULL); // it is large enough, and none is in use
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "coro/coro.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <cmocka.h>
 
 #include "coro/coro_test.h"
+#include "kernel/kernel.h"
 
 // Frames are large here on purpose.
 #pragma GCC diagnostic ignored "-Wframe-larger-than="
@@ -237,17 +239,34 @@ static void threads_that_are_watched_end(void **state)
     }
 }
 
-static void overflow_with_a_long_name(void)
+static void overflow_under(const char *name)
 {
-    static char name[1000];
     int result = 0;
-    memset(name, 'n', sizeof name - 1);
     (void)coro_watch_overflow();
     struct task *task = (struct task *)coro_take_stack() - 1;
     task->run = recurse_for_ever;
     task->arg = &result;
     coro_init(&task->coro, task, name, run_task, task);
     go_on(task);
+}
+
+static void overflow_with_a_long_name(void)
+{
+    static char name[1000];
+    memset(name, 'n', sizeof name - 1);
+    overflow_under(name);
+}
+
+static void overflow_without_a_name(void)
+{
+    overflow_under(NULL);
+}
+
+static void who_has_no_name_is_told_as_such(void **state)
+{
+    (void)state;
+    const char *said = outcome_of(overflow_without_a_name)->said;
+    assert_non_null(strstr(said, "doorbell: handler (without a name) overflowed its stack"));
 }
 
 static void a_long_name_is_cut(void **state)
@@ -337,6 +356,21 @@ static void mend_by_info(void)
     mend_a_fault(&action);
 }
 
+static void open_page_undeferred(int number)
+{
+    sigset_t blocked;
+    (void)sigprocmask(SIG_SETMASK, NULL, &blocked);
+    if (sigismember(&blocked, number))
+        _exit(4);
+    (void)mprotect((void *)(uintptr_t)opened, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void mend_undeferred(void)
+{
+    struct sigaction action = {.sa_handler = open_page_undeferred, .sa_flags = SA_NODEFER};
+    mend_a_fault(&action);
+}
+
 static void a_handler_from_before_is_called_as_the_kernel_would(void **state)
 {
     (void)state;
@@ -344,6 +378,7 @@ static void a_handler_from_before_is_called_as_the_kernel_would(void **state)
         return;
     assert_exited(outcome_of(mend_by_number), 8);
     assert_exited(outcome_of(mend_by_info), 8);
+    assert_exited(outcome_of(mend_undeferred), 8);
 }
 
 static void say_once(int number)
@@ -422,6 +457,86 @@ static void a_signal_stack_from_before_is_used(void **state)
     assert_killed(outcome_of(overflow_on_a_foreign_signal_stack), LINE);
 }
 
+// ---- When it cannot be watched -----------------------------------------------------------------
+
+static struct kernel_ops table;
+static int unmaps;
+static char not_mapped[65536];
+
+static void *map_nothing(size_t size, bool is_shared)
+{
+    (void)size, (void)is_shared;
+    return NULL;
+}
+
+static void *map_something(size_t size, bool is_shared)
+{
+    (void)is_shared;
+    return size <= sizeof not_mapped ? not_mapped : NULL;
+}
+
+static void count_unmap(void *memory, size_t size)
+{
+    unmaps += memory == not_mapped && size <= sizeof not_mapped;
+}
+
+static void use_table(void *(*map)(size_t size, bool is_shared))
+{
+    table = kernel_real;
+    table.map = map;
+    table.unmap = count_unmap;
+    kernel = &table;
+}
+
+static void take_keys(int count)
+{
+    pthread_key_t key;
+    for (int i = 0; i < count && pthread_key_create(&key, NULL) == 0; i++)
+        continue;
+}
+
+// What the system said is said every time.
+static void watch_without_a_key(void)
+{
+    take_keys(INT_MAX);
+    _exit(coro_watch_overflow() == -EAGAIN && coro_watch_overflow() == -EAGAIN ? 9 : 3);
+}
+
+static void watch_without_a_signal_stack(void)
+{
+    use_table(map_nothing);
+    if (coro_watch_overflow() != -ENOMEM || coro_watch_overflow() != -ENOMEM)
+        _exit(3);
+    kernel = &kernel_real;
+    go_on_watched(recurse_for_ever);
+}
+
+// Most keys have a place in the thread itself; from the 32nd on it takes memory.
+static void watch_without_memory_for_the_key(void)
+{
+    const struct rlimit none = {.rlim_cur = 1, .rlim_max = 1};
+    take_keys(40);
+    use_table(map_something);
+    (void)setrlimit(RLIMIT_AS, &none);
+    while (malloc(16)) // what the heap has still
+        continue;
+    if (coro_watch_overflow() != -ENOMEM || unmaps != 1)
+        _exit(3);
+    stack_t now;
+    (void)sigaltstack(NULL, &now);
+    _exit(now.ss_flags & SS_DISABLE ? 9 : 4);
+}
+
+static void who_cannot_be_watched_is_told_so(void **state)
+{
+    (void)state;
+    assert_exited(outcome_of(watch_without_a_key), 9);
+    if (leave_out(IS_CHECKED, "checkers have signal stacks, and end a program that gets no memory"))
+        return;
+    assert_killed(outcome_of(watch_without_a_signal_stack), LINE); // when there was one again
+    assert_exited(outcome_of(watch_without_memory_for_the_key), 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,12 +547,14 @@ int main(void)
         cmocka_unit_test(an_overflow_that_nobody_watches_is_silent),
         cmocka_unit_test(each_thread_is_watched),
         cmocka_unit_test(a_long_name_is_cut),
+        cmocka_unit_test(who_has_no_name_is_told_as_such),
         cmocka_unit_test(other_faults_are_silent),
         cmocka_unit_test(a_handler_from_before_is_called_as_the_kernel_would),
         cmocka_unit_test(a_handler_for_once_is_called_once),
         cmocka_unit_test(an_overflow_is_not_for_other_handlers),
         cmocka_unit_test(a_signal_that_was_sent_does_what_it_did),
         cmocka_unit_test(a_signal_stack_from_before_is_used),
+        cmocka_unit_test(who_cannot_be_watched_is_told_so),
         // Last: from then on this process watches.
         cmocka_unit_test(threads_that_are_watched_end),
     };

@@ -27,8 +27,8 @@ enum { PAGE = 4096, PARKED_MAX = 100000 };
 
 static struct {
     int maps, guards, protects, give_backs;
-    int map_error, guard_error; // 0: none
-    size_t map_max;             // 0: any size
+    int map_error, guard_error, protect_error; // 0: none
+    size_t map_max;                            // 0: any size
 } watched;
 
 static void *watched_map(size_t size, bool is_shared)
@@ -48,7 +48,7 @@ static int watched_guard(void *memory, size_t size)
 static int watched_protect(void *memory, size_t size)
 {
     watched.protects++;
-    return kernel_real.protect(memory, size);
+    return watched.protect_error ? watched.protect_error : kernel_real.protect(memory, size);
 }
 
 static int watched_give_back(void *memory, size_t size)
@@ -141,6 +141,21 @@ static void take_all_of_a_small_arena(void)
     while (coro_take_stack())
         count++;
     REQUIRE(count == 128); // the next smaller power of two, for there are the lists, too
+}
+
+static void take_without_guards(void)
+{
+    watched.guard_error = -EINVAL; // before Linux 6.13
+    watched.protect_error = -ENOMEM;
+    REQUIRE(!coro_take_stack());
+    watched.protect_error = 0;
+    REQUIRE(coro_take_stack());
+}
+
+static void without_a_guard_there_is_no_stack(void **state)
+{
+    (void)state;
+    assert_int_equal(status_of_child(take_without_guards), 0);
 }
 
 static void the_arena_is_smaller_where_address_space_is(void **state)
@@ -443,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         // These need an arena that was never used.
         cmocka_unit_test_setup_teardown(without_memory_there_is_no_stack, begin, end),
+        cmocka_unit_test_setup_teardown(without_a_guard_there_is_no_stack, begin, end),
         cmocka_unit_test_setup_teardown(the_arena_is_smaller_where_address_space_is, begin, end),
         cmocka_unit_test_setup_teardown(the_arena_leaves_half_of_the_address_space, begin, end),
         cmocka_unit_test_setup_teardown(mprotect_guards_where_the_kernel_has_no_others, begin, end),
