@@ -21,7 +21,7 @@ static void mark_cut(struct text *text)
         return;
     size_t room = text->size - 1;
     size_t dots = room < 3 ? room : 3;
-    size_t end = text->length < room - dots ? text->length : room - dots;
+    size_t end = room - dots;
     while (end > 0 && ((unsigned char)text->at[end] & 0xc0) == 0x80)
         end--;
     memset(text->at + end, '.', dots);

@@ -18,6 +18,7 @@ static void pieces_are_put_together(void **state)
     text_add(&text, "port ");
     text_addf(&text, "%d is above %d", 70000, 65535);
     text_add(&text, "");
+    text_addf(&text, "%s", "");
 
     assert_string_equal(memory, "port 70000 is above 65535");
     assert_int_equal(text.length, strlen(memory));

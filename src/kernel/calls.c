@@ -41,9 +41,11 @@ static void fill_table(void)
         calls_show_rest(&table);
 }
 
-// The table of a test may stand in front of this one: then it stays in its place, and shows nothing.
+// The table of a test may stand in front of this one, or be a copy of it: then it stays in its place, and
+// shows nothing.
 static void show_no_more(void)
 {
+    calls_line_close();
     if (kernel == &table)
         kernel = calls_behind;
     else if (calls_behind)

@@ -30,6 +30,11 @@ int calls_line_open(int fd, unsigned what)
     return 0;
 }
 
+void calls_line_close(void)
+{
+    out = -1;
+}
+
 bool calls_line_shows_all(void)
 {
     return shown & BELL_CALLS_ALL;
@@ -79,7 +84,7 @@ void calls_line_result(struct call_line *line, int64_t result)
 
 void calls_line_count(struct call_line *line, int64_t result)
 {
-    if (result == 0 && !line->waits)
+    if (result == 0)
         calls_print_result(&line->text, result, true);
     else
         calls_line_result(line, result);

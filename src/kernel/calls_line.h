@@ -23,6 +23,9 @@ extern const struct kernel_ops *calls_behind;
 // Where the lines go: see calls_show. Returns 0 or -EBADF.
 int calls_line_open(int fd, unsigned what);
 
+// From here on no line is written.
+void calls_line_close(void);
+
 // Whether everything is shown, and not only the calls of the book.
 bool calls_line_shows_all(void);
 

@@ -32,9 +32,9 @@ static void add_error(struct text *text, int error)
         text_addf(text, "error %d", error);
         return;
     }
-    char first = words[0], second = first ? words[1] : '\0';
-    if (first >= 'A' && first <= 'Z' && second >= 'a' && second <= 'z')
-        first = (char)(first - 'A' + 'a');
+    bool is_capital = (unsigned)(words[0] - 'A') < 26,
+         goes_on_small = (unsigned)(words[1] - 'a') < 26;
+    char first = is_capital && goes_on_small ? (char)(words[0] - 'A' + 'a') : words[0];
     text_addf(text, "%c%s", first, words + 1);
 }
 

@@ -54,6 +54,8 @@ static void not_every_capital_is_made_small(void **state)
     assert_string_equal(memory, " failed: advertise error");
     calls_print_result(empty(), -EDOTDOT, false);
     assert_string_equal(memory, " failed: RFS specific error");
+    calls_print_result(empty(), -ELIBSCN, false);
+    assert_string_equal(memory, " failed: .lib section in a.out corrupted");
     calls_print_result(empty(), -4000, false);
     assert_string_equal(memory, " failed: error 4000");
 }
@@ -98,6 +100,11 @@ static void pieces_are_shown_as_one(void **state)
     const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 3};
     calls_print_pieces(empty(), &message, 19);
     assert_string_equal(memory, "\"HTTP/1.1 200 OK\\r\"...");
+    calls_print_pieces(empty(), &message, 25); // of a message that was cut
+    assert_string_equal(memory, "\"HTTP/1.1 200 OK\\r\"...");
+    const struct msghdr small = {.msg_iov = pieces, .msg_iovlen = 1};
+    calls_print_pieces(empty(), &small, 12); // there was no room for the rest
+    assert_string_equal(memory, "\"HTTP/1.1\"");
     calls_print_pieces(empty(), &message, 10); // of a recvmsg that got fewer
     assert_string_equal(memory, "\"HTTP/1.1 2\"");
 }

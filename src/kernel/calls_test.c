@@ -4,7 +4,16 @@
 
 #include "kernel/calls_test.h"
 
+static const struct kernel_ops *shown_table;
+
 #define PATIENCE ((int64_t)20 * 1000000000)
+
+static void what_never_was_on_goes_off(void **state)
+{
+    (void)state;
+    assert_int_equal(calls_show(-1, 0), 0);
+    assert_ptr_equal(kernel, &fake);
+}
 
 static void off_is_the_table_that_was_there(void **state)
 {
@@ -16,6 +25,75 @@ static void off_is_the_table_that_was_there(void **state)
     assert_ptr_equal(kernel, &fake);
     assert_int_equal(calls_show(-1, 0), 0);
     assert_ptr_equal(kernel, &fake);
+}
+
+// One test's table calls the one behind it, another one's is a copy.
+static int listen_behind(int fd, int backlog)
+{
+    return shown_table->listen(fd, backlog);
+}
+
+static void a_table_in_front_stays_and_shows_nothing(void **state)
+{
+    (void)state;
+    answer = 0;
+    assert_int_equal(calls_show(pipe_fds[1], 0), 0);
+    shown_table = kernel;
+    struct kernel_ops front = fake, copy = *kernel;
+    front.listen = listen_behind;
+    kernel = &front;
+    assert_int_equal(kernel->listen(3, 5), 0);
+    assert_string_equal(lines(), "listen(3, 5)\n");
+
+    assert_int_equal(calls_show(-1, 0), 0);
+    assert_ptr_equal(kernel, &front);
+    assert_int_equal(kernel->listen(3, 5), 0);
+    kernel = &copy;
+    assert_int_equal(kernel->listen(3, 5), 0);
+    assert_string_equal(lines(), "");
+    kernel = &fake;
+}
+
+// ---- The variable ---------------------------------------------------------------------------------
+
+static void words_of_the_variable_say_what_is_shown(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        bool shows, shows_all;
+        const char *line;
+    } cases[] = {
+        {NULL, false, false, ""},
+        {"", false, false, ""},
+        {"0", false, false, ""},
+        {"1", true, false, "listen(3, 5)\n"},
+        {"yes", true, false, "listen(3, 5)\n"},
+        {"all", true, true, "listen(3, 5)\n"},
+        {"times", true, false, "7.000000000 7.000000000 listen(3, 5)\n"},
+        {"times,all", true, true, "7.000000000 7.000000000 listen(3, 5)\n"},
+        {"1,,all", true, true, "listen(3, 5)\n"},
+        {"allow,timesheet,al,time", true, false, "listen(3, 5)\n"},
+        {"alt,tiles", true, false, "listen(3, 5)\n"},
+    };
+    answer = 0;
+    clock_now = (int64_t)7 * 1000000000;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].words)
+            assert_int_equal(setenv("BELL_CALLS", cases[i].words, 1), 0);
+        int standard_error = fcntl(2, F_DUPFD_CLOEXEC, 100);
+        assert_int_equal(dup2(pipe_fds[1], 2), 2);
+        calls_show_if_wished();
+        bool shows = kernel != &fake, shows_all = kernel->epoll_wait != fake.epoll_wait;
+        (void)kernel->listen(3, 5);
+        assert_int_equal(dup2(standard_error, 2), 2);
+        (void)close(standard_error);
+        (void)calls_show(-1, 0);
+        assert_int_equal(unsetenv("BELL_CALLS"), 0);
+        assert_int_equal(shows, cases[i].shows);
+        assert_int_equal(shows_all, cases[i].shows_all);
+        assert_string_equal(lines(), cases[i].line);
+    }
 }
 
 static void what_is_not_shown_is_not_passed_on_but_the_same(void **state)
@@ -167,6 +245,20 @@ static void a_child_that_runs_is_not_waited_for_in_books(void **state)
     assert_string_equal(lines(), "wait() failed: no child processes\n");
 }
 
+static int fail_fork(void)
+{
+    return -EAGAIN;
+}
+
+static void a_fork_may_fail(void **state)
+{
+    (void)state;
+    fake.fork = fail_fork;
+    assert_int_equal(calls_show(pipe_fds[1], 0), 0);
+    assert_int_equal(kernel->fork(), -EAGAIN);
+    assert_string_equal(lines(), "fork() failed: resource temporarily unavailable\n");
+}
+
 // ---- Processes --------------------------------------------------------------------------------
 
 // Waits for the line with these words, and returns all until then as they are.
@@ -230,6 +322,40 @@ static void parent_and_child_both_return_from_fork(void **state)
     assert_int_equal(WEXITSTATUS(status), 7);
 }
 
+static int fork_and_wait(void)
+{
+    int pid = kernel->fork();
+    if (pid == 0)
+        for (;;)
+            (void)pause();
+    (void)lines_until("fork");
+    return pid;
+}
+
+static void an_end_is_told_with_its_reason(void **state)
+{
+    (void)state;
+    char line[64];
+    assert_int_equal(calls_show(pipe_fds[1], 0), 0);
+    int pid = fork_and_wait();
+    kernel->kill_and_reap(pid);
+    (void)snprintf(line, sizeof line, "wait() = %d  killed by signal 9\n", pid);
+    assert_non_null(strstr(lines_until("wait"), line));
+
+    // And one that has ended by itself is asked for.
+    fake.reap = kernel_real.reap;
+    assert_int_equal(calls_show(pipe_fds[1], 0), 0);
+    pid = fork_and_wait();
+    int status, pidfd = kernel->pidfd_open(pid);
+    assert_int_equal(kernel->kill(pidfd, SIGTERM), 0);
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    assert_int_equal(kernel_real.ppoll(&ended, 1, kernel_real.now() + PATIENCE), 1);
+    assert_int_equal(kernel->reap(pidfd, &status), 1);
+    (void)snprintf(line, sizeof line, "wait() = %d  killed by signal 15\n", pid);
+    assert_non_null(strstr(lines_until("wait"), line));
+    (void)kernel->close(pidfd);
+}
+
 // ---- Readers who are gone or asleep -----------------------------------------------------------
 
 static void a_line_never_waits_and_says_what_is_missing(void **state)
@@ -253,6 +379,22 @@ static void a_line_never_waits_and_says_what_is_missing(void **state)
         continue;
     assert_int_equal(kernel->listen(3, 3), 0);
     assert_string_equal(lines(), "(2 calls are not shown)\nlisten(3, 3)\n");
+}
+
+// A file never keeps its writer.
+static void lines_may_go_into_a_file(void **state)
+{
+    (void)state;
+    char text[128] = "";
+    FILE *file = tmpfile();
+    assert_int_equal(calls_show(fileno(file), 0), 0);
+    answer = 0;
+    assert_int_equal(kernel->listen(3, 1), 0);
+    assert_int_equal(kernel->listen(3, 2), 0);
+    assert_true(pread(fileno(file), text, sizeof text - 1, 0) > 0);
+    assert_non_null(strstr(text, "listen(3, 1)\n["));
+    assert_non_null(strstr(text, "listen(3, 2)\n"));
+    (void)fclose(file);
 }
 
 static void a_reader_who_left_is_no_reason_to_die(void **state)
@@ -281,7 +423,10 @@ static void a_socket_with_the_number_of_the_lines_gets_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(what_never_was_on_goes_off), // the first: nothing was
         CASE(off_is_the_table_that_was_there),
+        CASE(a_table_in_front_stays_and_shows_nothing),
+        CASE(words_of_the_variable_say_what_is_shown),
         CASE(what_is_not_shown_is_not_passed_on_but_the_same),
         CASE(what_makes_no_sense_is_refused),
         CASE(calls_are_lines),
@@ -291,8 +436,11 @@ int main(void)
         CASE(a_new_socket_has_no_old_connection),
         CASE(only_sockets_are_closed_in_books),
         CASE(a_child_that_runs_is_not_waited_for_in_books),
+        CASE(a_fork_may_fail),
+        CASE(an_end_is_told_with_its_reason),
         CASE(parent_and_child_both_return_from_fork),
         CASE(a_line_never_waits_and_says_what_is_missing),
+        CASE(lines_may_go_into_a_file),
         CASE(a_reader_who_left_is_no_reason_to_die),
         CASE(a_socket_with_the_number_of_the_lines_gets_none),
     };
