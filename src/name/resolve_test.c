@@ -264,6 +264,46 @@ static void an_empty_answer_is_no_address(void)
     assert_null(reason);
 }
 
+// A resolver may know more families than we do, or other forms of one.
+static int resolve_oddly(const char *name, const char *service, const struct addrinfo *hints,
+                         struct addrinfo **ret_list)
+{
+    int rc = fake_resolve(name, service, hints, ret_list);
+    (*ret_list)->ai_addrlen--;
+    (*ret_list)->ai_next->ai_family = AF_UNIX;
+    return rc;
+}
+
+static void an_address_that_is_none_is_left_out(void)
+{
+    reset();
+    for (int i = 0; i < 3; i++)
+        answers[i] = (const char *[]){"::a", "1.1.1.1", "1.1.1.2"}[i];
+    table.resolve = resolve_oddly;
+    assert_int_equal(ask("db:5432", ADDR_ANY), 0);
+    table.resolve = fake_resolve;
+    assert_list("tcp:1.1.1.2:0");
+}
+
+static int resolve_on_two_links(const char *name, const char *service, const struct addrinfo *hints,
+                                struct addrinfo **ret_list)
+{
+    int rc = fake_resolve(name, service, hints, ret_list);
+    for (struct addrinfo *info = *ret_list; info; info = info->ai_next)
+        ((struct sockaddr_in6 *)(void *)info->ai_addr)->sin6_scope_id = info->ai_next ? 1 : 2;
+    return rc;
+}
+
+static void the_same_number_on_two_links_is_two_addresses(void)
+{
+    reset();
+    answers[0] = answers[1] = answers[2] = "fe80::1";
+    table.resolve = resolve_on_two_links;
+    assert_int_equal(ask("db:5432", ADDR_ANY), 0);
+    table.resolve = fake_resolve;
+    assert_list("tcp:[fe80::1%1]:0 tcp:[fe80::1%2]:0");
+}
+
 static void *no_memory(size_t size)
 {
     (void)size;
@@ -325,6 +365,32 @@ static void an_address_has_a_name_or_a_reason(void)
     assert_null(reason);
 }
 
+static void a_name_that_cannot_be_asked_for_has_no_reason(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    char name[ADDR_HOST_SIZE] = "";
+    reset();
+    code = EAI_MEMORY;
+    assert_int_equal(name_reverse((struct sockaddr *)&address, sizeof address, SOON, name, &reason),
+                     -ENOMEM);
+    assert_null(reason);
+
+    reset();
+    asked_by = 0;
+    table.allocate = no_memory;
+    assert_int_equal(name_reverse((struct sockaddr *)&address, sizeof address, SOON, name, &reason),
+                     -ENOMEM);
+    table.allocate = kernel_real.allocate;
+    assert_null(reason);
+    task_cancel(self(), -ECANCELED);
+    assert_int_equal(name_reverse((struct sockaddr *)&address, sizeof address, SOON, name, &reason),
+                     -ECANCELED);
+    self()->cancelled = 0;
+    assert_null(reason);
+    assert_int_equal(asked_by, 0);
+    assert_string_equal(name, "");
+}
+
 // ---- Deadlines ----------------------------------------------------------------------------------------
 
 static int ask_slowly(void *deadline)
@@ -375,9 +441,12 @@ int main(void)
         ON_EACH(the_question_is_asked_as_it_should_be),
         ON_EACH(failures_keep_the_words_of_the_resolver),
         ON_EACH(an_empty_answer_is_no_address),
+        ON_EACH(an_address_that_is_none_is_left_out),
+        ON_EACH(the_same_number_on_two_links_is_two_addresses),
         ON_EACH(without_memory_nobody_is_asked),
         ON_EACH(the_official_name_is_told_to_who_asks),
         ON_EACH(an_address_has_a_name_or_a_reason),
+        ON_EACH(a_name_that_cannot_be_asked_for_has_no_reason),
         ON_EACH(a_deadline_leaves_the_resolver_to_itself),
     };
     return cmocka_run_group_tests_name("names", tests, NULL, NULL);

@@ -100,6 +100,39 @@ static void a_capacity_that_cannot_be_is_refused(void)
     bell_channel_close(NULL);
 }
 
+static void *no_memory(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static void without_memory_there_is_no_channel(void)
+{
+    table.allocate = no_memory;
+    errno = 0;
+    assert_null(bell_channel_open(1));
+    assert_int_equal(errno, ENOMEM);
+    table.allocate = kernel_real.allocate;
+}
+
+static void *use_without_a_loop(void *channel)
+{
+    void *pointer = NULL;
+    ASSERT_FAILS_WITHOUT_A_LOOP(bell_channel_send(channel, &numbers[1], SOON));
+    ASSERT_FAILS_WITHOUT_A_LOOP(bell_channel_receive(channel, &pointer, SOON));
+    assert_int_equal(bell_channel_send(channel, &numbers[1], 0), 0); // a try needs none
+    assert_int_equal(bell_channel_receive(channel, &pointer, 0), 1);
+    assert_ptr_equal(pointer, &numbers[1]);
+    return NULL;
+}
+
+static void without_a_loop_a_thread_may_only_try(void)
+{
+    bell_channel *channel = open_channel(1);
+    on_a_thread_without_a_loop(use_without_a_loop, channel);
+    bell_channel_close(channel);
+}
+
 static void what_is_in_an_ended_channel_can_be_received(void)
 {
     bell_channel *channel = open_channel(2);
@@ -407,6 +440,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_EACH(pointers_come_out_in_order),
         ON_EACH(a_capacity_that_cannot_be_is_refused),
+        ON_EACH(without_memory_there_is_no_channel),
+        ON_EACH(without_a_loop_a_thread_may_only_try),
         ON_EACH(what_is_in_an_ended_channel_can_be_received),
         ON_EACH(receivers_are_served_in_order),
         ON_EACH(senders_are_served_in_order),

@@ -234,6 +234,52 @@ static void without_a_second_descriptor_it_says_so(void)
     close_pipe();
 }
 
+static int refuse_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    (void)epoll, (void)operation, (void)fd, (void)event;
+    return -ENOSPC; // /proc/sys/fs/epoll/max_user_watches
+}
+
+static void without_room_in_epoll_it_says_so(void)
+{
+    make_pipe();
+    table.epoll_ctl = refuse_epoll_ctl;
+    ASSERT_FAILS(bell_wait_fd(ends[0], POLLIN, SOON), ENOSPC);
+    table.epoll_ctl = kernel_real.epoll_ctl;
+    close_pipe();
+}
+
+static int interruptions;
+
+static int interrupted_ppoll(struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+    return interruptions-- > 0 ? -EINTR : kernel_real.ppoll(fds, count, deadline);
+}
+
+static void a_signal_ends_no_look(void)
+{
+    make_pipe();
+    interruptions = 2;
+    table.ppoll = interrupted_ppoll;
+    assert_int_equal(bell_wait_fd(ends[1], POLLOUT, 0), POLLOUT);
+    table.ppoll = kernel_real.ppoll;
+    assert_true(interruptions < 0);
+    close_pipe();
+}
+
+static void *wait_without_a_loop(void *arg)
+{
+    ASSERT_FAILS_WITHOUT_A_LOOP(bell_wait_fd(ends[1], POLLOUT, SOON));
+    return arg;
+}
+
+static void without_a_loop_nobody_waits(void)
+{
+    make_pipe();
+    on_a_thread_without_a_loop(wait_without_a_loop, NULL);
+    close_pipe();
+}
+
 // A file is always ready, and epoll does not take it.
 static void a_file_is_ready(void)
 {
@@ -258,6 +304,9 @@ int main(void)
         ON_EACH(who_never_waits_lets_others_run_now_and_then),
         ON_EACH(what_makes_no_sense_is_refused),
         ON_EACH(without_a_second_descriptor_it_says_so),
+        IN_A_TASK(without_room_in_epoll_it_says_so),
+        ON_EACH(a_signal_ends_no_look),
+        ON_EACH(without_a_loop_nobody_waits),
         ON_EACH(a_file_is_ready),
     };
     return cmocka_run_group_tests_name("descriptors", tests, NULL, NULL);

@@ -139,6 +139,45 @@ static void without_memory_nothing_starts(void)
     bell_group_close(group);
 }
 
+static int refuse_guard(void *memory, size_t size)
+{
+    (void)memory, (void)size;
+    return -ENOMEM;
+}
+
+// There are some that were used before; after them there are none.
+static void without_a_stack_nothing_starts(void)
+{
+    bell_group *group = open_group();
+    int count = 0, started = 0;
+    table.guard = refuse_guard;
+    errno = 0;
+    while (bell_go(group, count_up, &count) == 0)
+        started++;
+    assert_int_equal(errno, ENOMEM);
+    table.guard = kernel_real.guard;
+    assert_int_equal(bell_go(group, count_up, &count), 0);
+    assert_int_equal(bell_group_wait(group, SOON), 0);
+    assert_int_equal(count, started + 1);
+    bell_group_close(group);
+}
+
+static void *use_without_a_loop(void *group)
+{
+    int count = 0;
+    ASSERT_FAILS_WITHOUT_A_LOOP(bell_go(group, count_up, &count));
+    ASSERT_FAILS_WITHOUT_A_LOOP(bell_group_wait(group, SOON));
+    ASSERT_FAILS_WITHOUT_A_LOOP(bell_sleep(0));
+    ASSERT_FAILS_WITHOUT_A_LOOP(bell_sleep(1));
+    bell_group_close(group); // needs none when nobody is in it
+    return NULL;
+}
+
+static void without_a_loop_a_thread_has_no_tasks(void)
+{
+    on_a_thread_without_a_loop(use_without_a_loop, open_group());
+}
+
 // ---- Cancelling ---------------------------------------------------------------------------------
 
 static void cancelling_ends_present_and_later_calls(void)
@@ -319,6 +358,8 @@ int main(void)
         ON_EACH(several_may_wait),
         ON_EACH(what_makes_no_sense_is_refused),
         ON_EACH(without_memory_nothing_starts),
+        ON_EACH(without_a_stack_nothing_starts),
+        ON_EACH(without_a_loop_a_thread_has_no_tasks),
         ON_EACH(cancelling_ends_present_and_later_calls),
         ON_EACH(a_task_cannot_wait_for_itself),
         ON_EACH(a_group_belongs_to_one_loop_at_a_time),

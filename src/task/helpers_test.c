@@ -111,6 +111,18 @@ static void without_memory_nothing_is_blocked(void)
     table.allocate = kernel_real.allocate;
 }
 
+static void *block_without_a_loop(void *arg)
+{
+    int number = 3;
+    ASSERT_FAILS_WITHOUT_A_LOOP(bell_block(return_number, &number, NULL));
+    return arg;
+}
+
+static void without_a_loop_nothing_is_blocked(void)
+{
+    on_a_thread_without_a_loop(block_without_a_loop, NULL);
+}
+
 // ---- The pool -------------------------------------------------------------------------------------
 
 struct crowd {
@@ -410,6 +422,7 @@ int main(void)
         ON_EACH(others_go_on_meanwhile),
         ON_EACH(what_is_done_in_a_yield_is_noticed),
         ON_EACH(without_memory_nothing_is_blocked),
+        ON_EACH(without_a_loop_nothing_is_blocked),
         ON_EACH(sixteen_run_at_once),
         ON_EACH(who_came_first_runs_first),
         ON_EACH(a_deadline_leaves_the_job_to_itself),

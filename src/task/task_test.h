@@ -116,4 +116,26 @@ static inline void be_tired(void)
         assert_true(*bell_error());     \
     } while (0)
 
+// A thread that never waited has no loop, and can be refused one: then it has no sentence either.
+#define ASSERT_FAILS_WITHOUT_A_LOOP(call) \
+    do {                                  \
+        errno = 0;                        \
+        assert_int_equal((call), -1);     \
+        assert_int_equal(errno, EMFILE);  \
+    } while (0)
+
+static inline int refuse_eventfd(void)
+{
+    return -EMFILE;
+}
+
+static inline void on_a_thread_without_a_loop(void *(*run)(void *arg), void *arg)
+{
+    pthread_t thread;
+    table.eventfd = refuse_eventfd;
+    assert_int_equal(pthread_create(&thread, NULL, run, arg), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    table.eventfd = kernel_real.eventfd;
+}
+
 #define SOON bell_in(20 * BELL_SECOND) // a test that waits for longer has failed
