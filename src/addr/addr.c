@@ -58,7 +58,7 @@ static const char *find(struct part part, char c)
 
 static const char *find_last(struct part part, char c)
 {
-    return part.size > 0 ? memrchr(part.at, c, part.size) : NULL;
+    return memrchr(part.at, c, part.size);
 }
 
 static struct part before(struct part part, const char *end)
@@ -90,7 +90,7 @@ static bool has_only(struct part part, const char *others)
 {
     for (size_t i = 0; i < part.size; i++) {
         char c = part.at[i];
-        if (!is_letter(c) && !is_digit(c) && !(c && strchr(others, c)))
+        if (!is_letter(c) && !is_digit(c) && !strchr(others, c))
             return false;
     }
     return true;
@@ -180,7 +180,7 @@ static bool is_ipv6(struct part host)
 // 2.1).
 static bool looks_like_ipv4(struct part host)
 {
-    if (host.size > 0 && host.at[host.size - 1] == '.')
+    if (host.at[host.size - 1] == '.')
         host.size--;
     const char *dot = find_last(host, '.');
     struct part label = dot ? after(host, dot) : host;
@@ -192,7 +192,7 @@ static bool looks_like_ipv4(struct part host)
 // Labels have 1 to 63 bytes and do not begin with a hyphen. One dot may stand at the end.
 static bool has_good_labels(struct part name)
 {
-    if (name.size > 0 && name.at[name.size - 1] == '.')
+    if (name.at[name.size - 1] == '.')
         name.size--;
     for (;;) {
         const char *dot = find(name, '.');

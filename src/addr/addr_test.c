@@ -63,6 +63,8 @@ static void an_address_says_the_same_when_written(void **state)
         {"tcp6:db:5432", "tcp6:db:5432", ADDR_V6},
         {"tcp:tcp:80", "tcp:tcp:80", ADDR_ANY},
         {"localhost:7", "tcp:localhost:7", ADDR_ANY},
+        {"localhost.:7", "tcp:localhost.:7", ADDR_ANY},
+        {"0xyz:7", "tcp:0xyz:7", ADDR_ANY},
         {"127.0.0.1:7464", "tcp:127.0.0.1:7464", ADDR_V4},
         {"tcp4:10.0.0.1:7", "tcp:10.0.0.1:7", ADDR_V4},
         {"[::1]:7464", "tcp:[::1]:7464", ADDR_V6},
@@ -74,6 +76,8 @@ static void an_address_says_the_same_when_written(void **state)
         {"tcp://example.net:80", "tcp:example.net:80", ADDR_ANY},
         {"tcp://example.net:80/", "tcp:example.net:80", ADDR_ANY},
         {"tcp://[fe80::1%25lo]:7", "tcp:[fe80::1%lo]:7", ADDR_V6},
+        {"tcp://[fe80::1%2]:7", "tcp:[fe80::1%2]:7", ADDR_V6},
+        {"tcp://[fe80::1%eth0]:7", "tcp:[fe80::1%eth0]:7", ADDR_V6},
         {"tcp://[fe80::1%25]:7", "tcp:[fe80::1%25]:7", ADDR_V6},
         {"tcp6://:7", "tcp6:7", ADDR_V6},
         {"/tmp/x.sock", "unix:/tmp/x.sock", ADDR_ANY},
@@ -202,6 +206,7 @@ static const struct {
     {"127.1:7", -EINVAL, NULL},
     {"2130706433:7", -EINVAL, NULL},
     {"0x7f000001:7", -EINVAL, NULL},
+    {"0X7F000001:7", -EINVAL, NULL},
     {"1.2.3.0x4:7", -EINVAL, NULL},
     {"256.1.1.1:7", -EINVAL, NULL},
     {"127.0.0.01:7", -EINVAL, NULL},
@@ -396,6 +401,9 @@ static void numbers_become_addresses_of_the_kernel(void **state)
         {"[fe80::1%4294967295]:7", ADDR_ANY, "tcp:[fe80::1%4294967295]:7"},
         {"[fe80::1%4294967296]:7", ADDR_ANY, NULL},
         {"[fe80::1%lo]:7", ADDR_ANY, NULL},
+        {"[fe80::1%-1]:7", ADDR_ANY, NULL},
+        {"a-name-that-is-longer-than-any-ipv6-address-could-be.example:7", ADDR_V6, NULL},
+        {"localhost.:7464", ADDR_ANY, "tcp:127.0.0.1:7464"},
         {"7464", ADDR_ANY, "tcp:127.0.0.1:7464"},
         {"7464", ADDR_V6, "tcp:[::1]:7464"},
         {"localhost:7464", ADDR_V6, "tcp:[::1]:7464"},
@@ -473,6 +481,27 @@ static void unix_addresses_are_printed_harmlessly(void **state)
     memset(worst, '\n', sizeof worst);
     worst[0] = '\0';
     assert_int_equal(strlen(print_unix(worst, sizeof worst)), 6 + 107 * 4);
+}
+
+// What a kernel call leaves in memory that has room for any address: only the address counts.
+static void memory_behind_an_address_is_not_printed(void **state)
+{
+    (void)state;
+    char printed[ADDR_TEXT_SIZE], longest[sizeof "unix:" + 108];
+    struct sockaddr_storage room;
+    memset(&room, 'x', sizeof room);
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(7)};
+    memcpy(&room, &ipv4, sizeof ipv4);
+    addr_print((struct sockaddr *)&room, sizeof room, printed, sizeof printed);
+    assert_string_equal(printed, "tcp:0.0.0.0:7");
+
+    memset(&room, 'x', sizeof room);
+    room.ss_family = AF_UNIX;
+    memset(longest, 'x', sizeof longest);
+    memcpy(longest, "unix:", 5);
+    longest[sizeof longest - 1] = '\0';
+    addr_print((struct sockaddr *)&room, sizeof room, printed, sizeof printed);
+    assert_string_equal(printed, longest);
 }
 
 static const char *print_ipv6(const char *number, uint32_t scope)
@@ -595,6 +624,7 @@ int main(void)
         cmocka_unit_test(numbers_become_addresses_of_the_kernel),
         cmocka_unit_test(the_size_of_a_unix_address_is_exact),
         cmocka_unit_test(unix_addresses_are_printed_harmlessly),
+        cmocka_unit_test(memory_behind_an_address_is_not_printed),
         cmocka_unit_test(addresses_are_printed_as_they_are_read),
         cmocka_unit_test(limits_count_whom_one_caller_can_be),
     };

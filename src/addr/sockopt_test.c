@@ -130,6 +130,14 @@ static void what_makes_no_sense_is_said(void **state)
         {"rcvbuf=3G", "socket option rcvbuf: a size is wanted (4096, 4k, 1M), not 3G"},
         {"linger=x", "socket option linger: a time or off is wanted, not x"},
         {"ttl=1s", "socket option ttl: a number is wanted, not 1s"},
+        {"ttl=3000000000", "socket option ttl: a number is wanted, not 3000000000"},
+        {"ttl=-3000000000", "socket option ttl: a number is wanted, not -3000000000"},
+        {"ttl=99999999999999999999",
+         "socket option ttl: a number is wanted, not 99999999999999999999"},
+        {"ttl=\t5", "socket option ttl: a number is wanted, not \\x095"},
+        {"keepidle=-5", "socket option keepidle: a time is wanted (30s, 2m), not -5"},
+        {"keepidle=5h", "socket option keepidle: a time is wanted (30s, 2m), not 5h"},
+        {"keepidle=99999m", "socket option keepidle: a time is wanted (30s, 2m), not 99999m"},
         {"keepidle=\x1b", "socket option keepidle: a time is wanted (30s, 2m), not \\x1b"},
         {"congestion=0123456789012345678901234567890123456789",
          "socket option congestion: a name is wanted, not "
@@ -168,6 +176,30 @@ static void values_are_printed_as_they_are_read(void **state)
     }
 }
 
+static int index_of(const char *name)
+{
+    struct sockopt_about about;
+    int index = 0;
+    while (sockopt_describe(index, &about) && strcmp(about.name, name) != 0)
+        index++;
+    return index;
+}
+
+// A kernel may know more, or less, than we do.
+static void what_the_kernel_says_otherwise_is_nothing(void **state)
+{
+    (void)state;
+    char printed[32] = "before";
+    sockopt_print(index_of("congestion"), "\0ignored", 8, printed, sizeof printed);
+    assert_string_equal(printed, "none");
+    sockopt_print(index_of("bindtodevice"), "", 0, printed, sizeof printed);
+    assert_string_equal(printed, "none");
+    sockopt_print(index_of("linger"), "abc", 3, printed, sizeof printed);
+    assert_string_equal(printed, "");
+    sockopt_print(index_of("nodelay"), "1", 1, printed, sizeof printed);
+    assert_string_equal(printed, "");
+}
+
 static void each_option_of_the_table_can_be_found(void **state)
 {
     (void)state;
@@ -198,6 +230,7 @@ int main(void)
         cmocka_unit_test(ipv6_has_options_of_its_own),
         cmocka_unit_test(several_follow_each_other),
         cmocka_unit_test(values_are_printed_as_they_are_read),
+        cmocka_unit_test(what_the_kernel_says_otherwise_is_nothing),
         cmocka_unit_test(each_option_of_the_table_can_be_found),
         cmocka_unit_test(linger_is_a_time_or_off),
         cmocka_unit_test(a_word_is_taken_as_it_is),
