@@ -27,6 +27,16 @@ static int answer_setsockopt(int fd, int level, int name, const void *value, soc
     return answer;
 }
 
+static int answer_accept_of_whom(int fd, struct sockaddr *ret_peer, socklen_t *size)
+{
+    (void)fd;
+    if (ret_peer && !is_named)
+        *size = sizeof(sa_family_t);
+    else
+        give_peer(ret_peer, size);
+    return answer;
+}
+
 static ssize_t answer_recvfrom(int fd, void *into, size_t size, int flags,
                                struct sockaddr *ret_peer, socklen_t *peer_size)
 {
@@ -76,6 +86,7 @@ static int begin_book(void **state)
     is_named = true;
     fake.socketpair = answer_socketpair;
     fake.bind = answer_connect;
+    fake.accept = answer_accept_of_whom;
     fake.shutdown = answer_shutdown;
     fake.setsockopt = answer_setsockopt;
     fake.recvfrom = answer_recvfrom;
@@ -115,6 +126,13 @@ static ssize_t make_listen(void)
 static ssize_t make_accept(void)
 {
     return kernel->accept(3, NULL, NULL);
+}
+
+static ssize_t make_accept_of_whom(void)
+{
+    struct sockaddr_in whom;
+    socklen_t size = sizeof whom;
+    return kernel->accept(3, (struct sockaddr *)&whom, &size);
 }
 
 static ssize_t make_connect(void)
@@ -228,6 +246,7 @@ static void each_call_has_a_line(void **state)
         {make_pair, 0, "socketpair(AF_UNIX, SOCK_STREAM, 0, {6, 7})\n"},
         {make_bind, 0, "bind(3, 127.0.0.1:7464)\n"},
         {make_listen, 0, "listen(3, 5)\n"},
+        {make_accept_of_whom, 4, "accept(3) = 4  from 127.0.0.1:51213\n"},
         {make_connect, 0, "connect(3, 127.0.0.1:9)\n"},
         {make_recvfrom, 6, "recvfrom(4) = 6  \"hello\\n\" from 127.0.0.1:51213\n"},
         {make_recvmsg, 6, "recvmsg(4) = 6  \"hello\\n\" from 127.0.0.1:51213\n"},
@@ -302,6 +321,7 @@ static void who_has_no_name_is_not_told(void **state)
 {
     (void)state;
     static const struct row rows[] = {
+        {make_accept_of_whom, 4, "accept(3) = 4\n"},
         {make_recvfrom, 6, "recvfrom(4) = 6  \"hello\\n\"\n"},
         {make_recvfrom, 0, "recvfrom(4) = 0  \"\"\n"},
         {make_recvmsg, 6, "recvmsg(4) = 6  \"hello\\n\"\n"},

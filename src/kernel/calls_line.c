@@ -98,7 +98,8 @@ void calls_line_remark(struct call_line *line, const char *remark)
 // ---- To the reader ----------------------------------------------------------------------------
 
 // A pipe whose reader sleeps, or a terminal that was stopped by Ctrl-S, must not keep the program:
-// fails with EAGAIN then. RWF_NOWAIT works on pipes since Linux 6.4, on terminals never; between
+// fails with EAGAIN then. RWF_NOWAIT works on pipes since Linux 6.4, on terminals never, and the C
+// library says the same (EOPNOTSUPP) where there is no such call; filters say EPERM. Between
 // the look and the write another process may fill a pipe, but not for long if it has a reader.
 static ssize_t write_at_once(int fd, const char *bytes, size_t size)
 {
@@ -106,7 +107,7 @@ static ssize_t write_at_once(int fd, const char *bytes, size_t size)
         return write(fd, bytes, size);
     struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
     ssize_t n = pwritev2(fd, &piece, 1, -1, RWF_NOWAIT);
-    if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EPERM))
+    if (n >= 0 || (errno != EOPNOTSUPP && errno != EPERM))
         return n;
     struct pollfd ready = {.fd = fd, .events = POLLOUT};
     if (poll(&ready, 1, 0) > 0)

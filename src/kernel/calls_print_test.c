@@ -100,6 +100,8 @@ static void pieces_are_shown_as_one(void **state)
     const struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 3};
     calls_print_pieces(empty(), &message, 19);
     assert_string_equal(memory, "\"HTTP/1.1 200 OK\\r\"...");
+    calls_print_pieces(empty(), &message, 8);
+    assert_string_equal(memory, "\"HTTP/1.1\"");
     calls_print_pieces(empty(), &message, 25); // of a message that was cut
     assert_string_equal(memory, "\"HTTP/1.1 200 OK\\r\"...");
     const struct msghdr small = {.msg_iov = pieces, .msg_iovlen = 1};

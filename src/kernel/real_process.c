@@ -92,8 +92,7 @@ void real_kill_and_reap(int pid)
     (void)kill(pid, SIGKILL);
     do
         n = waitpid(pid, NULL, 0);
-    while (n < 0 &&
-           errno == EINTR); // unreached: a signal in the moment in which a killed child ends
+    while (n < 0 && errno == EINTR); // unreached: a signal while a killed child ends
 }
 
 int real_getpid(void)

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -212,6 +213,35 @@ static void an_interrupted_close_has_closed(void **state)
     in_a_child(close_and_be_interrupted);
 }
 
+// ---- Limits ----------------------------------------------------------------------------------------
+
+static void count_what_may_be_used(void)
+{
+    cpu_set_t set;
+    WANT(sched_getaffinity(0, sizeof set, &set) == 0);
+    WANT(kernel->processors() == CPU_COUNT(&set));
+    WANT(kernel->process_limit() >= 1 && kernel->process_limit() <= INT32_MAX);
+}
+
+static void count_without_files(void)
+{
+    refuse(SYS_openat, -1, ENOENT);
+    count_what_may_be_used();
+}
+
+static void count_with_files_that_cannot_be_read(void)
+{
+    refuse(SYS_read, -1, EIO);
+    count_what_may_be_used();
+}
+
+static void without_files_there_is_no_limit_of_theirs(void **state)
+{
+    (void)state;
+    in_a_child(count_without_files);
+    in_a_child(count_with_files_that_cannot_be_read);
+}
+
 // ---- Calls that are shown --------------------------------------------------------------------------
 
 static int lines[2];
@@ -269,6 +299,33 @@ static void lines_get_through_without_pwritev2(void **state)
     in_a_child(show_on_a_terminal);
 }
 
+static void close_without_proc(void)
+{
+    char text[256] = "";
+    WANT(pipe2(lines, O_NONBLOCK) == 0);
+    refuse(SYS_readlinkat, -1, ENOENT);
+#ifdef SYS_readlink
+    refuse(SYS_readlink, -1, ENOENT);
+#endif
+    int fd = kernel->socket(AF_UNIX, SOCK_STREAM, 0);
+    WANT(calls_show(lines[1], 0) == 0);
+    int child = kernel->fork();
+    if (child == 0)
+        for (;;)
+            (void)pause();
+    WANT(kernel->close(fd) == 0);
+    kernel->kill_and_reap(child);
+    WANT(read(lines[0], text, sizeof text - 1) > 0 && strstr(text, "close("));
+    WANT(!strstr(text, "still has it"));
+}
+
+static void without_proc_nobody_knows_who_has_a_descriptor(void **state)
+{
+    (void)state;
+    if (!IS_CHECKED)
+        in_a_child(close_without_proc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,7 +334,9 @@ int main(void)
         cmocka_unit_test(without_proc_the_c_library_knows_of_threads),
         cmocka_unit_test(without_memory_there_is_no_thread),
         cmocka_unit_test(an_interrupted_close_has_closed),
+        cmocka_unit_test(without_files_there_is_no_limit_of_theirs),
         cmocka_unit_test(lines_get_through_without_pwritev2),
+        cmocka_unit_test(without_proc_nobody_knows_who_has_a_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

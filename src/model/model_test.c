@@ -446,6 +446,21 @@ static void with_one_worker_the_others_may_come_later(void **state)
     assert_int_equal(process_count, 2);
 }
 
+static void who_has_no_process_is_not_killed(void **state)
+{
+    (void)state;
+    crew.workers = 2;
+    good_forks = 1;
+    bad_forks = 100;
+    fork_error = -EAGAIN;
+    stop_at = begin_of_time + SECOND / 2;
+    assert_int_equal(serve(), 0);
+    assert_string_equal(memory, "0: worker 1 is lost: -11; the next one in 1000 ms\n"
+                                "600: nobody may call\n"
+                                "1500: process 0 gets signal 9\n");
+    assert_int_equal(bad_forks, 99); // and it got none after the stop
+}
+
 // A process with threads cannot fork.
 static void threads_of_others_forbid_processes(void **state)
 {
@@ -685,6 +700,7 @@ int main(void)
         CASE(a_worker_that_others_reaped_is_lost_all_the_same),
         CASE(where_no_process_can_be_made_nothing_is_served),
         CASE(with_one_worker_the_others_may_come_later),
+        CASE(who_has_no_process_is_not_killed),
         CASE(threads_of_others_forbid_processes),
         CASE(threads_of_the_library_end_and_then_it_forks),
         CASE(a_helper_at_work_delays_the_first_worker),

@@ -342,6 +342,7 @@ static void no_time_is_one_turn_of_the_others(void)
     assert_int_equal(count, 1);
     assert_int_equal(bell_go(group, cancel_self_of, self()), 0);
     ASSERT_FAILS(bell_sleep(0), ECANCELED);
+    ASSERT_FAILS(bell_sleep(0), ECANCELED); // and not even a turn from then on
     self()->cancelled = 0;
     bell_group_close(group);
 }
