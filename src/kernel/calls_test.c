@@ -347,6 +347,10 @@ static void an_end_is_told_with_its_reason(void **state)
     assert_int_equal(calls_show(pipe_fds[1], 0), 0);
     pid = fork_and_wait();
     int status, pidfd = kernel->pidfd_open(pid);
+    if (pidfd == -ENOSYS) { // as valgrind says
+        kernel->kill_and_reap(pid);
+        return;
+    }
     assert_int_equal(kernel->kill(pidfd, SIGTERM), 0);
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
     assert_int_equal(kernel_real.ppoll(&ended, 1, kernel_real.now() + PATIENCE), 1);
