@@ -496,19 +496,33 @@ static void take_keys(int count)
 }
 
 // What the system said is said every time.
+static bool fails_twice(int error)
+{
+    int first = coro_watch_overflow();
+    return first == error && coro_watch_overflow() == error;
+}
+
 static void watch_without_a_key(void)
 {
     take_keys(INT_MAX);
-    _exit(coro_watch_overflow() == -EAGAIN && coro_watch_overflow() == -EAGAIN ? 9 : 3);
+    _exit(fails_twice(-EAGAIN) ? 9 : 3);
 }
 
 static void watch_without_a_signal_stack(void)
 {
     use_table(map_nothing);
-    if (coro_watch_overflow() != -ENOMEM || coro_watch_overflow() != -ENOMEM)
+    if (!fails_twice(-ENOMEM))
         _exit(3);
     kernel = &kernel_real;
     go_on_watched(recurse_for_ever);
+}
+
+// Takes what the heap has still, in one long chain.
+static void take_the_heap(void)
+{
+    static void **last;
+    for (void **piece; (piece = malloc(16)); last = piece)
+        *piece = last;
 }
 
 // Most keys have a place in the thread itself; from the 32nd on it takes memory.
@@ -518,8 +532,7 @@ static void watch_without_memory_for_the_key(void)
     take_keys(40);
     use_table(map_something);
     (void)setrlimit(RLIMIT_AS, &none);
-    while (malloc(16)) // what the heap has still
-        continue;
+    take_the_heap();
     if (coro_watch_overflow() != -ENOMEM || unmaps != 1)
         _exit(3);
     stack_t now;

@@ -6,17 +6,20 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/random.h>
 
 // Without getrandom (a strict seccomp filter), the 16 random bytes that the kernel gives every
-// process at its start have to do, turned over by the clock.
+// process at its start have to do, turned over by the clock. They lie anywhere.
 static uint64_t weak_random(void)
 {
+    uint64_t start[2];
     // NOLINTNEXTLINE(performance-no-int-to-ptr): that is how the kernel hands it over.
-    const uint64_t *start = (const uint64_t *)getauxval(AT_RANDOM);
+    const void *given = (const void *)getauxval(AT_RANDOM); // it is there: the C library needs it
+    memcpy(start, given, sizeof start);
     uint64_t x = (uint64_t)real_now() * 0x9e3779b97f4a7c15u;
-    x = (x ^ start[0]) * 0xbf58476d1ce4e5b9u ^ start[1]; // the C library needs them, too
+    x = (x ^ start[0]) * 0xbf58476d1ce4e5b9u ^ start[1];
     x = (x ^ x >> 30) * 0x94d049bb133111ebu;
     return x ^ x >> 31;
 }
