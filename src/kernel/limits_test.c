@@ -98,8 +98,8 @@ static void a_long_path_is_not_cut(void **state)
 {
     static char line[1024], path[1100];
     (void)state;
-    memset(line, 'g', sizeof line - 1);
-    memcpy(line, "0::/", 4);
+    (void)snprintf(line, sizeof line, "0::/%01019d", 0);
+    assert_int_equal(strlen(line), sizeof line - 1);
     (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/pids.max", line + 3);
     const struct files deep = {{{CGROUP, line}, {path, "9\n"}}};
     assert_int_equal(processes(&deep, 0, 1), 9);

@@ -42,13 +42,15 @@
 // ---- A process that is refused something -----------------------------------------------------------
 
 // In the child a failure of cmocka would go on with the next test.
-#define WANT(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(1);                                                               \
-        }                                                                           \
-    } while (0)
+static void want(bool holds, const char *what, int line)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, line, what);
+    _exit(1);
+}
+
+#define WANT(condition) want(condition, #condition, __LINE__)
 
 static void in_a_child(void (*run)(void))
 {

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,8 +32,8 @@ static const int64_t begin_of_time = SECOND;
 static struct kernel_ops table;
 static int64_t clock_now;
 static struct process {
-    int fd;
     int64_t ends;
+    int fd;
     int status;
 } processes[PROCESSES_MAX];
 static int process_count;
@@ -293,8 +294,7 @@ static void each_name_of_the_list_is_a_model(void **state)
     (void)state;
     char names[128], *rest = names, *name;
     int count = 0;
-    assert_true(strlen(model_names()) < sizeof names);
-    strcpy(names, model_names());
+    assert_in_range(snprintf(names, sizeof names, "%s", model_names()), 1, sizeof names - 1);
     while ((name = strsep(&rest, ","))) {
         name += strspn(name, " ");
         assert_non_null(model_find(name));
