@@ -490,6 +490,106 @@ static void a_connection_in_use_elsewhere_is_refused(void)
     abort_pair();
 }
 
+static void who_waits_elsewhere_is_cancelled_by_an_abort(void)
+{
+    open_pair();
+    int result = -1;
+    start(read_a_line, &result);
+    while (!left->endpoint.calls[WAIT_IN])
+        task_yield(task_here(NULL));
+    struct loop other; // as of another thread
+    assert_int_equal(loop_open(&other, &backend_epoll), 0);
+    bell_abort(left);
+    loop_close(&other);
+    await_others();
+    assert_int_equal(result, -ECANCELED);
+    abort_pair(); // it is still there, for him who has it
+}
+
+// ---- A thread that can have no loop -------------------------------------------------------------
+
+static int no_descriptor(void)
+{
+    return -EMFILE;
+}
+
+static void *use_without_a_loop(void *arg)
+{
+    (void)arg;
+    char bytes[10];
+    ASSERT_FAILS(bell_readn(left, bytes, sizeof bytes), EMFILE);
+    ASSERT_FAILS(bell_write(left, "x", 1), EMFILE);
+    ASSERT_FAILS(bell_relay(left, right, NULL), EMFILE);
+    assert_string_equal(bell_error(), "");
+    bell_abort(left); // with what is unread
+    return NULL;
+}
+
+static void a_thread_that_can_have_no_loop_is_told(void)
+{
+    open_pair();
+    send_raw(right, "unread", 6);
+    const void *data;
+    do_not_wait(left);
+    assert_int_equal(bell_peek(left, 1, &data), 6);
+    odd_kernel = kernel_real;
+    odd_kernel.eventfd = no_descriptor;
+    kernel = &odd_kernel;
+    if (left->endpoint.interest) // else it would be another thread's
+        wait_release(&left->endpoint);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, use_without_a_loop, NULL), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    kernel = &kernel_real;
+    bell_abort(right);
+}
+
+// ---- Without memory -----------------------------------------------------------------------------
+
+static void what_came_early_stays_when_it_cannot_be_handed_over(void)
+{
+    open_pair();
+    struct buffer *early = buffer_take(this_loop());
+    early->size = 3;
+    memcpy(early->data, "abc", 3);
+    endpoint_add_early(&left->endpoint, early);
+    odd_kernel = kernel_real;
+    odd_kernel.allocate = allocate_a_few;
+    allocations_left = 0;
+    ASSERT_FAILS(bell_fd(NULL), EBADF); // failures have their memory now
+    kernel = &odd_kernel;
+    char unread[3];
+    size_t count = 0;
+    ASSERT_FAILS(bell_detach(left, unread, sizeof unread, &count), ENOMEM);
+    kernel = &kernel_real;
+    int fd = bell_detach(left, unread, sizeof unread, &count);
+    assert_true(fd >= 0);
+    assert_int_equal(count, 3);
+    assert_memory_equal(unread, "abc", 3);
+    assert_int_equal(close(fd), 0);
+    bell_abort(right);
+}
+
+static int say_rdm(int fd, int level, int name, void *ret_value, socklen_t *size)
+{
+    int rc = kernel_real.getsockopt(fd, level, name, ret_value, size);
+    if (level == SOL_SOCKET && name == SO_TYPE)
+        *(int *)ret_value = SOCK_RDM;
+    return rc;
+}
+
+static void sockets_of_other_types_are_not_attached(void)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    odd_kernel = kernel_real;
+    odd_kernel.getsockopt = say_rdm;
+    kernel = &odd_kernel;
+    refuse_to_attach(fds[0], EPROTOTYPE);
+    kernel = &kernel_real;
+    assert_int_equal(close(fds[1]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +615,10 @@ int main(void)
         ON_EACH(a_connection_is_not_freed_while_it_is_being_cancelled),
         ON_EACH(a_connection_that_rests_may_change_its_thread),
         ON_EACH(a_connection_in_use_elsewhere_is_refused),
+        ON_EACH(who_waits_elsewhere_is_cancelled_by_an_abort),
+        ON_EACH(a_thread_that_can_have_no_loop_is_told),
+        ON_EACH(what_came_early_stays_when_it_cannot_be_handed_over),
+        ON_EACH(sockets_of_other_types_are_not_attached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -505,6 +505,28 @@ static void without_memory_a_line_fails_and_is_kept(void)
     abort_pair();
 }
 
+static void what_readn_cannot_keep_is_told(void)
+{
+    enum { MUCH = 5000 }; // goes straight into the caller's memory
+    open_pair();
+    odd_kernel = kernel_real;
+    odd_kernel.allocate = allocate_if_there_is;
+    kernel = &odd_kernel;
+    char bytes[MUCH];
+    do_not_wait(left);
+    ASSERT_FAILS(bell_readn(left, bytes, MUCH), ETIMEDOUT);
+    send_raw(right, "lost", 4);
+    no_memory = true;
+    ASSERT_FAILS(bell_readn(left, bytes, MUCH), ENOMEM);
+    assert_int_equal(bell_done(), 4);
+    assert_memory_equal(bytes, "lost", 4); // it has them, and nobody else
+    no_memory = false;
+    ASSERT_FAILS(bell_readn(left, bytes, MUCH), ETIMEDOUT);
+    assert_int_equal(bell_done(), 0);
+    kernel = &kernel_real;
+    abort_pair();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +551,7 @@ int main(void)
         ON_EACH(reads_are_whole_however_little_the_kernel_gives),
         ON_EACH(the_kernels_time_out_is_not_ours),
         ON_EACH(without_memory_a_line_fails_and_is_kept),
+        ON_EACH(what_readn_cannot_keep_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,9 +283,18 @@ static void what_cannot_be_relayed_is_refused(void)
     ASSERT_FAILS(bell_relay(a, b, NULL), EBUSY);
     ASSERT_FAILS(bell_relay(b, a, NULL), EBUSY);
     a->reading = false;
+    a->writing = true;
+    ASSERT_FAILS(bell_relay(a, b, NULL), EBUSY);
+    ASSERT_FAILS(bell_relay(b, a, NULL), EBUSY);
+    a->writing = false;
     a->write_broken = true;
+    ASSERT_FAILS(bell_relay(a, b, NULL), EPIPE);
     ASSERT_FAILS(bell_relay(b, a, NULL), EPIPE);
     a->write_broken = false;
+    a->kind = CONN_SEQPACKET;
+    ASSERT_FAILS(bell_relay(a, b, NULL), EPROTOTYPE);
+    ASSERT_FAILS(bell_relay(b, a, NULL), EPROTOTYPE);
+    a->kind = CONN_STREAM;
     bell_cancel(b);
     ASSERT_FAILS(bell_relay(a, b, NULL), ECANCELED);
     b->server = (struct bell_server *)&b; // a handler's: it stays

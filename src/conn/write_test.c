@@ -92,6 +92,8 @@ static void writev_checks_its_pieces(void)
     assert_int_equal(bell_writev(left, pieces, 1024), 0); // all empty
     pieces[0].iov_len = pieces[1].iov_len = SIZE_MAX / 2;
     ASSERT_FAILS(bell_writev(left, pieces, 2), EINVAL);
+    pieces[0].iov_len = SIZE_MAX / 2 + 1; // more than a result can tell
+    ASSERT_FAILS(bell_writev(left, pieces, 1), EINVAL);
     assert_int_equal(bell_write(left, "x", 1), 1); // nothing was broken by that
     abort_pair();
 }

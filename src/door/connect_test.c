@@ -34,6 +34,7 @@ static const struct race_case {
     {"refused says more than no way", "6:10!refused 4:10!no-net", "refused", 0, 20, 2, 1},
     {"in any order", "6:0!no-host 4:10!refused 6:0!reset", "refused", 0, 10, 3, 1},
     {"no host says more than no way", "6:10!no-host 4:0!no-net", "no-host", 0, 10, 2, 1},
+    {"nor does a family that is not there", "6:10!no-host 4:0!no-family", "no-host", 0, 10, 2, 1},
     {"else the last one's failure", "6:0!no-host 4:0!reset 6:0!denied", "denied", 0, 0, 3, 1},
     {"all are silent", "6:- 6:- 4:- 4:- 4:- 4:-", "late", 1000, 1000, 4, 4},
     {"the time is 30 s", "6:-", "late", 0, 30000, 1, 1},
@@ -46,8 +47,9 @@ static int error_of(const char *word)
         const char *word;
         int error;
     } words[] = {
-        {"refused", -ECONNREFUSED}, {"no-net", -ENETUNREACH}, {"no-host", -EHOSTUNREACH},
-        {"reset", -ECONNRESET},     {"denied", -EACCES},      {"late", -ETIMEDOUT},
+        {"refused", -ECONNREFUSED},   {"no-net", -ENETUNREACH}, {"no-host", -EHOSTUNREACH},
+        {"reset", -ECONNRESET},       {"denied", -EACCES},      {"late", -ETIMEDOUT},
+        {"no-family", -EAFNOSUPPORT},
     };
     size_t i = 0;
     while (strcmp(words[i].word, word) != 0)

@@ -52,6 +52,25 @@ static void places_of_those_who_left_are_used_again(void **state)
     ledger_close(ledger);
 }
 
+// Who finds no place is let in: the limit is for crowds.
+static void the_last_of_many_addresses_is_not_counted(void **state)
+{
+    (void)state;
+    enum { PLACES = 16 };
+    struct ledger *ledger = ledger_open(1, 2); // one bucket
+    for (uint64_t key = 1; key <= PLACES; key++)
+        assert_true(ledger_enter_address(ledger, 0, key, 1));
+    for (int i = 0; i < 3; i++)
+        assert_true(ledger_enter_address(ledger, 0, PLACES + 1, 1));
+    ledger_leave_address(ledger, 0, PLACES + 1); // nor does his leaving
+    assert_false(ledger_enter_address(ledger, 0, 7, 1));
+    ledger_leave_address(ledger, 0, 7);
+    ledger_leave_address(ledger, 0, 7); // as of a worker that died meanwhile
+    assert_true(ledger_enter_address(ledger, 0, PLACES + 1, 1));
+    assert_false(ledger_enter_address(ledger, 0, PLACES + 1, 1));
+    ledger_close(ledger);
+}
+
 static void processes_share_it(void **state)
 {
     (void)state;
@@ -78,6 +97,7 @@ int main(void)
         cmocka_unit_test(a_limit_holds_over_all_workers),
         cmocka_unit_test(a_dead_workers_callers_are_forgotten),
         cmocka_unit_test(places_of_those_who_left_are_used_again),
+        cmocka_unit_test(the_last_of_many_addresses_is_not_counted),
         cmocka_unit_test(processes_share_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

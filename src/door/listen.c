@@ -164,13 +164,10 @@ static in_port_t *port_of(struct sockaddr *address)
 // Every interface: one IPv6 socket that takes IPv4, too; one for IPv4 where there is no IPv6.
 static int listen_everywhere(struct opening *opening, in_port_t port)
 {
-    unsigned flags = opening->options->flags;
     struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = port};
     struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = port};
-    int rc = -EAFNOSUPPORT;
-    if (!(flags & BELL_IPV4_ONLY))
-        rc = listen_inet(opening, (struct sockaddr *)&any6, sizeof any6, !(flags & BELL_IPV6_ONLY));
-    if (rc == -EAFNOSUPPORT && !(flags & BELL_IPV6_ONLY))
+    int rc = listen_inet(opening, (struct sockaddr *)&any6, sizeof any6, true);
+    if (rc == -EAFNOSUPPORT)
         rc = listen_inet(opening, (struct sockaddr *)&any4, sizeof any4, false);
     return rc;
 }
@@ -190,8 +187,6 @@ static int listen_on_list(struct opening *opening, const struct addrinfo *list)
     in_port_t chosen = 0;
     int rc = -EADDRNOTAVAIL;
     for (const struct addrinfo *info = list; info; info = info->ai_next) {
-        if (info->ai_family != AF_INET && info->ai_family != AF_INET6)
-            continue;
         struct sockaddr_storage address;
         memcpy(&address, info->ai_addr, info->ai_addrlen);
         in_port_t *port = port_of((struct sockaddr *)&address);

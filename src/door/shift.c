@@ -208,7 +208,7 @@ static void launch_pending(struct shift *shift)
     int running = 0; // of a shift that takes one caller at a time
     if (!shift->server->crew.model->many)
         running = !list_is_empty(&shift->visits);
-    while (!list_is_empty(&shift->pending) && !running && shift->state != SHIFT_CUT) {
+    while (!list_is_empty(&shift->pending) && !running) {
         struct visit *visit = LIST_ENTRY(shift->pending.next, struct visit, node);
         if (!launch(visit))
             return;

@@ -229,6 +229,26 @@ static void a_listener_that_is_none_any_more_is_told_and_left(void **state)
     }
 }
 
+static int fail_at_once(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    return bell_shutdown(conn, 7);
+}
+
+static void what_is_told_is_one_line(void **state)
+{
+    (void)state;
+    begin(fail_at_once, (struct bell_server_options){.name = "a\nb\x1b[2J\xff"});
+    step();
+    int caller = call_at(0);
+    now += 200 * BELL_MS; // so long somebody kept the loop
+    assert_int_equal(hear(caller), -ECONNRESET);
+    assert_non_null(strstr(told[BELL_EVENT_STALLED], "handler a?b?[2J? kept its loop for 200 ms"));
+    assert_non_null(strstr(told[BELL_EVENT_ENDED], " reset, 0 bytes in, 0 out: shut down tcp:"));
+    (void)close(caller);
+    end(0);
+}
+
 // ---- Stopping -------------------------------------------------------------------------------------
 
 static void last_callers_are_taken_in_for_a_while_only(void **state)
@@ -394,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup(too_many_from_one_address_are_refused, set_up),
         cmocka_unit_test_setup(who_finds_no_memory_is_reset_and_not_counted, set_up),
         cmocka_unit_test_setup(a_listener_that_is_none_any_more_is_told_and_left, set_up),
+        cmocka_unit_test_setup(what_is_told_is_one_line, set_up),
         cmocka_unit_test_setup(last_callers_are_taken_in_for_a_while_only, set_up),
         cmocka_unit_test_setup(who_is_cut_before_he_began_does_not_begin, set_up),
         cmocka_unit_test_setup(who_was_cut_is_cut_once, set_up),

@@ -122,9 +122,8 @@ void task_pause(struct task *self)
         run_others(loop);
         return;
     }
-    struct task *next = next_of_round(loop);
-    if (next == self)
-        return;
+    struct task *next =
+        next_of_round(loop); // not self, which stands behind the round if it is ready
     loop->current = next ? next : &loop->root;
     coro_switch(&self->coro, &loop->current->coro);
 }

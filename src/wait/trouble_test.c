@@ -2,11 +2,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -308,6 +311,28 @@ static void without_memory_a_connection_does_not_linger(void **state)
     assert_int_equal(kernel->recv(right.fd, &byte, 1, 0), 0); // it is closed
 }
 
+// A child has copies of what lingers in its parent: they would keep the other end from seeing the end.
+static void what_lingers_is_the_parents(void **state)
+{
+    (void)state;
+    int fd = left.fd;
+    wait_release(&left);
+    left.fd = -1;
+    closing_begin(&loop, fd, INT64_MAX, 1000);
+    pid_t pid = fork();
+    if (pid == 0) {
+        loop_abandon(loop_here());
+        _exit(fcntl(fd, F_GETFD) < 0 && errno == EBADF && !loop_here() ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(loop.closing_count, 1);
+    assert_int_equal(kernel->send(right.fd, "x", 1, 0), 1);
+    closing_end_all(&loop);
+    assert_int_equal(loop.closing_count, 0);
+}
+
 // ---- Loops --------------------------------------------------------------------------------------
 
 static int no_descriptor(void)
@@ -586,6 +611,7 @@ int main(void)
         ON_EACH(buffers_beyond_a_bound_are_given_back),
         ON_EACH(what_came_early_goes_with_its_descriptor),
         ON_EACH(without_memory_a_connection_does_not_linger),
+        ON_EACH(what_lingers_is_the_parents),
         ON_EACH(a_loop_that_cannot_be_opened_leaves_nothing),
         ON_EACH(only_epoll_lives_in_a_foreign_loop),
         ON_EACH(backends_have_names),

@@ -228,6 +228,61 @@ static void set_up_stop(bell_sim *sim, void *arg)
     bell_sim_client(sim, NULL, ask_until_stopped, "stop");
 }
 
+// ---- cut: who is cut off sees it, and nobody hangs ----------------------------------------------------------
+
+static int reply_in_pieces(bell_conn *conn, void *arg)
+{
+    char line[64], data[BLOCK];
+    (void)arg;
+    if (bell_readline(conn, line, sizeof line) <= 0)
+        return -1;
+    // A second stop cuts, which in a calm run would be a failure.
+    for (int i = bell_sim_is_calm() ? 1 : 2; !strcmp(line, "stop\n") && i > 0; i--) {
+        bell_server_stop(bell_conn_server(conn));
+        bell_sleep((int64_t)bell_sim_random(40) * BELL_MS);
+    }
+    unsigned key = (unsigned)strtoul(line, NULL, 10);
+    for (size_t i = 0; i < BLOCKS; i++) {
+        make(data, key, i * BLOCK, BLOCK);
+        if (bell_write(conn, data, BLOCK) < 0)
+            return -1;
+        bell_sleep((int64_t)bell_sim_random(20) * BELL_MS);
+    }
+    return 0;
+}
+
+static int hear_to_the_end(void *arg)
+{
+    unsigned key = (unsigned)(uintptr_t)arg;
+    char data[BLOCK];
+    bell_conn *conn = call("server:7464");
+    if (!conn)
+        return 0; // it came too late
+    ssize_t n = key ? bell_printf(conn, "%u\n", key) : bell_printf(conn, "stop\n");
+    size_t size = 0;
+    while (n > 0 && (n = bell_read(conn, data, sizeof data)) > 0) {
+        compare(data, key, size, (size_t)n);
+        size += (size_t)n;
+    }
+    bell_sim_check(n < 0 || size == (size_t)BLOCK * BLOCKS, "%zu bytes of a reply look whole",
+                   size);
+    (void)end(conn, n < 0 ? -1 : 0);
+    return 0;
+}
+
+static void set_up_cut(bell_sim *sim, void *arg)
+{
+    static const char *const models[] = {"coroutines", "threads", "pool", "iterative"};
+    (void)arg;
+    struct bell_server_options options = usual();
+    options.model = models[bell_sim_random(4)];
+    options.workers = 2;
+    options.linger_time = (int64_t)bell_sim_random(3000) * BELL_MS;
+    bell_sim_serve(sim, "server", "*:7464", reply_in_pieces, NULL, &options);
+    for (uintptr_t i = 0; i <= 5; i++)
+        bell_sim_client(sim, NULL, hear_to_the_end, (void *)i);
+}
+
 // ---- limits: who says nothing is ended, and only he ------------------------------------------------------
 
 static int stay_silent(void *arg)
@@ -353,10 +408,11 @@ int main(int argc, char **argv)
     } cases[] = {
         {"transfer", set_up_transfer}, {"last", set_up_last}, {"stop", set_up_stop},
         {"limits", set_up_limits},     {"eyes", set_up_eyes}, {"datagrams", set_up_datagrams},
+        {"cut", set_up_cut},
     };
     for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++)
         if (!strcmp(argv[1], cases[i].name))
             return bell_sim_main(argc - 1, argv + 1, cases[i].set_up, NULL, NULL);
-    fprintf(stderr, "usage: %s transfer|last|stop|limits|eyes|datagrams [SEEDS]\n", argv[0]);
+    fprintf(stderr, "usage: %s transfer|last|stop|cut|limits|eyes|datagrams [SEEDS]\n", argv[0]);
     return 2;
 }

@@ -90,7 +90,7 @@ def test_a_wrong_seed_is_refused(seed):
     assert refused.returncode == 2 and "is no number from 1 on" in refused.stderr
 
 
-@pytest.mark.parametrize("case", ["transfer", "last", "stop", "limits", "eyes", "datagrams"])
+@pytest.mark.parametrize("case", ["transfer", "last", "stop", "cut", "limits", "eyes", "datagrams"])
 def test_what_the_library_promises_holds_for_all_seeds(case):
     passed = run("library", case, str(SEEDS))
     assert passed.returncode == 0, passed.stdout + passed.stderr
