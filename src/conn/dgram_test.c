@@ -236,6 +236,7 @@ static ssize_t note_told(int fd, const struct msghdr *message, int flags)
     return (ssize_t)message->msg_iov->iov_len;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of sendto(2)
 static ssize_t note_nothing_told(int fd, const void *from, size_t size, int flags,
                                  const struct sockaddr *peer, socklen_t peer_size)
 {
@@ -441,6 +442,7 @@ static void a_socket_of_one_address_names_an_interface_where_it_is_open(void)
 
 static bool is_full;
 
+// NOLINTNEXTLINE(readability-function-size): the parameters of sendto(2)
 static ssize_t send_if_there_is_room(int fd, const void *from, size_t size, int flags,
                                      const struct sockaddr *peer, socklen_t peer_size)
 {

@@ -46,8 +46,8 @@
 
 enum call {
 #define NUMBER(name, parameters, arguments, number) CALL_##name,
-    CALLS(NUMBER) CALL_allocate,
-    CALL_map,
+    CALLS(NUMBER) CALL_ALLOCATE,
+    CALL_MAP,
     CALLS_MAX
 };
 
@@ -89,7 +89,7 @@ CALLS(FAIL)
 
 static void *fail_allocate(size_t size)
 {
-    void *memory = fails(CALL_allocate) ? NULL : kernel_real.allocate(size);
+    void *memory = fails(CALL_ALLOCATE) ? NULL : kernel_real.allocate(size);
     memory_in_use += memory != NULL;
     return memory;
 }
@@ -108,7 +108,7 @@ static void count_release(void *memory)
 
 static void *fail_map(size_t size, bool shared)
 {
-    return fails(CALL_map) ? NULL : kernel_real.map(size, shared);
+    return fails(CALL_MAP) ? NULL : kernel_real.map(size, shared);
 }
 
 static void use_failing_kernel(void)
