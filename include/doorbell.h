@@ -396,6 +396,7 @@ BELL_API int bell_sockopt(int fd, int index, struct bell_sockopt *ret_option);
 //   EBADF         it is closed
 //   EXDEV         it is in use on another thread
 //   EPROTOTYPE    it carries messages, and this call bytes, or the other way round
+//   ENOMEM        the system is short of memory; ENOBUFS, ENOSPC: of buffers, or of what epoll may watch
 //
 // After a write that failed half-way the framing is lost: every later write fails with EPIPE.
 

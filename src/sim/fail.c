@@ -38,6 +38,10 @@ static bool strikes(enum call call)
     if (count < failing->which || (count > failing->which && !failing->ever))
         return false;
     failing->struck++;
+    world.now += 1000; // who tries again and again is seen to do so
+    if (++world.steps > world.steps_max)
+        world_fail("%s does not come to an end: %s failed %llu times", world.running->name,
+                   names[call], (unsigned long long)failing->struck);
     if (world.trace)
         world_trace("%-12s %s fails: %s, as was wished", world.running->name, names[call],
                     strerrorname_np(failing->error));

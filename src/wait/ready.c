@@ -9,9 +9,10 @@
 // there (accept(2): treat these like EAGAIN by retrying).
 static int try_accept(struct wait_call *call)
 {
+    int fd = -EAGAIN;
     for (int tries = 0; tries < 16; tries++) {
         socklen_t size = (socklen_t)call->size;
-        int fd = kernel->accept(call->endpoint->fd, call->into, call->into ? &size : NULL);
+        fd = kernel->accept(call->endpoint->fd, call->into, call->into ? &size : NULL);
         switch (fd) {
         case -ECONNABORTED:
         case -EPROTO:
@@ -33,7 +34,9 @@ static int try_accept(struct wait_call *call)
             return fd;
         }
     }
-    return -EAGAIN; // after so many others should have their turn
+    // After so many others should have their turn. But what a rule forbids may wait in line still, and would be
+    // there at once again.
+    return fd == -EPERM ? fd : -EAGAIN;
 }
 
 // The first connect(2) begins the handshake; the later ones ask how it went.

@@ -34,27 +34,19 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
 from programs import BUILD, MODELS, PATIENCE, Server, children_of  # noqa: E402
 
 BACKENDS = ["epoll", "block"]
-WANT = ["ENOMEM", "EMFILE", "ENFILE", "ENOBUFS"]
-# What each call may fail with, by its man page, where a server may meet it.
-ERRORS = {
-    "socket": [*WANT, "EACCES"], "socketpair": WANT[:3], "bind": ["EADDRINUSE", "EACCES", "ENOMEM"],
-    "listen": ["EADDRINUSE"], "accept": [*WANT, "ECONNABORTED", "EPERM", "EPROTO", "EINTR"],
-    "connect": ["ECONNREFUSED", "ENETUNREACH", "EADDRNOTAVAIL", "ETIMEDOUT"], "getsockname": ["ENOBUFS"],
-    "getpeername": ["ENOBUFS", "ENOTCONN"], "recv": ["ECONNRESET", "ENOMEM", "ETIMEDOUT", "EINTR"],
-    "send": ["ECONNRESET", "EPIPE", "ENOMEM", "ENOBUFS", "EINTR"], "sendmsg": ["ECONNRESET", "EPIPE", "ENOMEM"],
-    "recvfrom": ["ECONNREFUSED", "ENOMEM", "EINTR"], "recvmsg": ["EHOSTUNREACH", "ENOMEM", "EINTR"],
-    "sendto": ["ECONNREFUSED", "ENOBUFS", "EPERM", "EINTR"],
-    "sendfile": ["EIO", "ENOMEM"], "shutdown": ["ENOTCONN", "ENOBUFS"], "setsockopt": ["ENOMEM", "ENOPROTOOPT"],
-    "getsockopt": ["ENOBUFS"], "dup": ["EMFILE"], "set_flags": ["EBADF"], "lock_file": ["EACCES", "EMFILE"],
-    "ppoll": ["EINTR", "ENOMEM"], "epoll_create": WANT[:3], "epoll_ctl": ["ENOMEM", "ENOSPC"], "epoll_wait": ["EINTR"],
-    "eventfd": WANT[:3], "timerfd": WANT[:3], "fork": ["EAGAIN", "ENOMEM"], "pidfd_open": WANT[:3],
-    "thread_start": ["EAGAIN"], "guard": ["EINVAL", "ENOMEM"], "protect": ["ENOMEM"], "give_back": ["ENOMEM"],
-    "allocate": ["ENOMEM"], "reallocate": ["ENOMEM"], "map": ["ENOMEM"],
-}
-# What the system may say again and again, but not for ever.
-PASSING = {"EINTR", "ECONNABORTED", "EPROTO"}
-# The fate of an earlier datagram is told once.
-PASSING_OF = {("recvfrom", "ECONNREFUSED"), ("recvmsg", "EHOSTUNREACH")}
+
+
+def read_errors():
+    """{call: [error, ...]}, and those (call, error) that do not last for ever."""
+    errors, passing = {}, set()
+    with open(os.path.join(HERE, "errors.txt")) as file:
+        for words in (line.split() for line in file if line.strip() and not line.startswith("#")):
+            errors[words[0]] = [word.rstrip("?") for word in words[1:]]
+            passing.update((words[0], word[:-1]) for word in words[1:] if word.endswith("?"))
+    return errors, passing
+
+
+ERRORS, PASSING = read_errors()
 TOLERANCE = 0.3
 HEADER = struct.Struct("<8I64I")
 
@@ -503,7 +495,7 @@ def check_fresh_caller(server, scenario, call):
 # ---- Which points ------------------------------------------------------------------------------------------------------
 
 def is_passing(call, error):
-    return error in PASSING or (call, error) in PASSING_OF
+    return (call, error) in PASSING
 
 
 def all_points():
