@@ -488,7 +488,7 @@ BELL_API ssize_t bell_sendfile(bell_conn *conn, int file, off_t offset, size_t c
 // Ends one direction, or both: SHUT_WR sends the end of our stream, after which reading goes on;
 // SHUT_RD makes our reads return 0.
 //
-// returns  0, or -1: EINVAL, ENOTCONN, EBADF
+// returns  0, or -1: EINVAL, ENOTCONN, EBADF, ENOBUFS
 // waits    no
 BELL_API int bell_shutdown(bell_conn *conn, int how);
 
@@ -498,7 +498,8 @@ BELL_API int bell_shutdown(bell_conn *conn, int how);
 // other's end was read already. Frees a connection of our own; the handler's is freed by the server.
 // Takes NULL.
 //
-// returns  0, or -1: EBADF (closed before), ETIMEDOUT (the other end did not end), ECONNRESET;
+// returns  0, or -1: EBADF (closed before), ETIMEDOUT (the other end did not end), ECONNRESET,
+//          EHOSTUNREACH, ENOMEM (he was not heard to the end);
 //          EXDEV: it is in use on another thread, and stays open
 // waits    yes, for a connection of our own
 BELL_API int bell_close(bell_conn *conn);
@@ -675,7 +676,7 @@ BELL_API bell_dgram *bell_dgram_open(const char *address, const struct bell_opti
 //           -1 EMSGSIZE    it is longer than size: its first bytes are in buf, ret_about is filled in, the
 //                          rest is lost
 //           -1 ESHUTDOWN   the server stops, and none is left: the handler should return
-//           -1 ETIMEDOUT, ECANCELED, EBUSY, EBADF, EXDEV   as in Talking
+//           -1 ETIMEDOUT, ECANCELED, EBUSY, EBADF, EXDEV, ENOMEM   as in Talking
 // waits     yes
 BELL_API ssize_t bell_recvfrom(bell_dgram *dgram, void *buf, size_t size,
                                struct bell_datagram *ret_about);
@@ -862,6 +863,7 @@ BELL_API int bell_wait_fd(int fd, short events, int64_t deadline);
 //          -1 ECANCELED  this task was cancelled: the function is left to itself, it may still run,
 //                        and arg must stay valid for it
 //          -1 EAGAIN     no thread could be made
+//          -1 ENOMEM
 // waits    yes
 BELL_API int bell_block(int (*run)(void *arg), void *arg, int *ret_result);
 

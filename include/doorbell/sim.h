@@ -48,6 +48,11 @@
 //
 // Models iterative, coroutines, threads and pool; what threads would do at the very same moment is not
 // seen, nor are processes. Time passes only while everybody waits: a computation takes none.
+//
+// Handlers may have locks: pthread_mutex_lock, _trylock and _unlock, pthread_cond_wait, _signal and
+// _broadcast are the run's in a run, and whoever waits there lets the others go on. A deadlock by locks is a
+// finding that names who has them; a condition may wake its waiters early. Other calls that block
+// (pthread_cond_timedwait, semaphores, rwlocks, pthread_join) stop the whole network.
 
 #ifndef DOORBELL_SIM_H
 #define DOORBELL_SIM_H
@@ -204,7 +209,7 @@ BELL_API uint64_t bell_sim_random(uint64_t below);
 //          connect, dup, epoll_create, epoll_ctl, epoll_wait, eventfd, getpeername, getsockname, getsockopt,
 //          listen, lock_file, ppoll, reallocate, recv, recvfrom, recvmsg, send, sendfile, sendmsg, sendto,
 //          set_flags, setsockopt, shutdown, socket, socketpair, thread_start, timerfd. The trace shows which
-//          are made. Allocations fail with ENOMEM whatever the error
+//          are made. Allocations fail with ENOMEM whatever the error, and epoll_ctl only where it adds
 // returns  0, or -1 EINVAL: there is no such call or error
 // waits    no
 BELL_API int bell_sim_fail(const char *what);

@@ -62,6 +62,13 @@ static bool strikes(enum call call)
 FALLIBLE_NUMBERS(FAIL_NUMBER)
 FALLIBLE_MEMORY(FAIL_MEMORY)
 
+// Only what is added needs memory: the system never refuses to take away.
+static int fail_to_add(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    return operation == EPOLL_CTL_ADD ? fail_epoll_ctl(epoll, operation, fd, event)
+                                      : sim_table.epoll_ctl(epoll, operation, fd, event);
+}
+
 static struct kernel_ops table;
 
 const struct kernel_ops *fail_table(void)
@@ -71,6 +78,7 @@ const struct kernel_ops *fail_table(void)
 #define SET_MEMORY(name, parameters, arguments) table.name = fail_##name;
     FALLIBLE_NUMBERS(SET_NUMBER)
     FALLIBLE_MEMORY(SET_MEMORY)
+    table.epoll_ctl = fail_to_add;
     return &table;
 }
 

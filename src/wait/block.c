@@ -113,13 +113,20 @@ static void signal_sides(struct loop *loop, struct endpoint *endpoint, int event
         (void)ready_signal(endpoint, WAIT_OUT);
 }
 
+static void hear_wake(const struct loop *loop)
+{
+    uint64_t number;
+    (void)kernel->read(loop->wake_fd, &number, sizeof number);
+}
+
 static void block_poll(struct loop *loop, int64_t deadline)
 {
     struct block *block = loop->private;
     if (block->capacity == 0 && grow(block) < 0) {
         // Not even room for one: look at the wake descriptor alone, so that nothing is lost.
         struct pollfd wake = {.fd = loop->wake_fd, .events = POLLIN};
-        (void)kernel->ppoll(&wake, 1, deadline);
+        if (kernel->ppoll(&wake, 1, deadline) > 0)
+            hear_wake(loop);
         return;
     }
     nfds_t count = list_descriptors(block, loop->wake_fd);
@@ -127,10 +134,8 @@ static void block_poll(struct loop *loop, int64_t deadline)
     if (ready <= 0)
         return; // the deadline, a signal, or no memory in the kernel: look again
 
-    if (block->fds[0].revents) {
-        uint64_t number;
-        (void)kernel->read(loop->wake_fd, &number, sizeof number);
-    }
+    if (block->fds[0].revents)
+        hear_wake(loop);
     // From the last to the first: disarming moves the last one into the gap.
     for (nfds_t i = count - 1; i > 0; i--) {
         int events = block->fds[i].revents;

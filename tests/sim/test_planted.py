@@ -90,6 +90,28 @@ def test_a_wrong_seed_is_refused(seed):
     assert refused.returncode == 2 and "is no number from 1 on" in refused.stderr
 
 
+def run_failing(fail, seeds="20"):
+    return subprocess.run([BUILD + "/examples/echo_test", seeds], text=True, capture_output=True, timeout=60,
+                          env=dict(os.environ, DOORBELL_FAIL=fail))
+
+
+@pytest.mark.parametrize("fail", ["nonsense", "send:0:EIO", "send:1:EFOO", "send:x:EIO", "send:1+", "a/b/send:1:EIO", "open:1:EIO"])
+def test_a_call_that_cannot_fail_is_refused(fail):
+    refused = run_failing(fail)
+    assert refused.returncode == 2 and "no call that can fail: " + fail in refused.stderr
+
+
+def test_a_call_of_ones_choice_fails():
+    passed = run_failing("server/bind:1:EACCES")
+    assert passed.returncode == 0 and "20 seeds, 0 of them calm" in passed.stdout
+    # Its clients have no deadline.
+    found = run_failing("server/accept:1+:EMFILE")
+    assert found.returncode == 1 and "DOORBELL_SEED=1 DOORBELL_FAIL=server/accept:1+:EMFILE " in found.stdout
+    env = {"DOORBELL_SEED": "1", "DOORBELL_FAIL": "server/accept:1:EMFILE"}
+    once = subprocess.run([BUILD + "/examples/echo_test"], text=True, capture_output=True, timeout=60, env=env).stderr
+    assert once.count("accept fails: EMFILE, as was wished") == 1
+
+
 @pytest.mark.parametrize("case", ["transfer", "last", "stop", "cut", "limits", "eyes", "datagrams"])
 def test_what_the_library_promises_holds_for_all_seeds(case):
     passed = run("library", case, str(SEEDS))

@@ -190,6 +190,11 @@ static void tell_crash(int number)
     _exit(3);
 }
 
+static void show_line(const char *line, size_t size, void *arg)
+{
+    (void)fwrite(line, 1, size, arg);
+}
+
 static uint64_t seed_wished(void)
 {
     const char *text = getenv("DOORBELL_SEED");
@@ -214,6 +219,10 @@ static uint64_t run_point(const struct point *point)
                    point->model, point->backend, point->host, point->call, point->which,
                    point->error, point->ever ? "ever" : "once");
     now = *point;
+    if (getenv("TRACE")) {
+        options.trace = show_line;
+        options.trace_arg = report;
+    }
     (void)alarm(120); // it hangs in earnest
     int rc = bell_sim_run(set_up, NULL, &options, &found);
     (void)alarm(0);
@@ -266,7 +275,9 @@ static void run_scenario(const struct scenario *scenario)
                               .model = models[i % MODELS],
                               .backend = backends[i / MODELS % BACKENDS],
                               .host = hosts[i / MODELS / BACKENDS]};
-        if (has_model(scenario, i % MODELS))
+        // What fails on the callers' side has little to do with the server's model.
+        bool once = i / MODELS / BACKENDS == 0 || i % MODELS == 1;
+        if (has_model(scenario, i % MODELS) && once)
             run_cell(&point);
     }
 }

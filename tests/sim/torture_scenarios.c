@@ -1,5 +1,8 @@
 // What servers and callers do while calls fail. Whatever goes wrong, each call gives up in time and says one of the
 // errors that doorbell.h tells of, and a reply that looks whole is whole.
+//
+// Of the command's services exec and files are not here: this network has neither processes nor files. The system's
+// kernel has (tests/torture/torture.py).
 
 #define _GNU_SOURCE
 int chat_main(int argc, char **argv);
@@ -86,7 +89,9 @@ static int relay(bell_conn *conn, void *arg)
         return failed("bell_connect", CALLING);
     bell_deadline(onward, bell_in(patience));
     if (bell_relay(conn, onward, NULL) == 0)
-        return bell_close(onward) < 0 ? failed("bell_close", "ETIMEDOUT ECONNRESET") : 0;
+        return bell_close(onward) < 0
+                   ? failed("bell_close", "ETIMEDOUT ECONNRESET EHOSTUNREACH ENOMEM ENOBUFS ENOSPC")
+                   : 0;
     told("bell_relay", errno, WRITING);
     bell_abort(onward);
     return -1;
@@ -100,7 +105,7 @@ static int half_close(bell_conn *conn, void *arg)
     if (bell_write(conn, "before\n", 7) < 0)
         return failed("bell_write", WRITING);
     if (bell_shutdown(conn, SHUT_WR) < 0)
-        return failed("bell_shutdown", "ENOTCONN EBADF");
+        return failed("bell_shutdown", "ENOTCONN EBADF ENOBUFS");
     while ((n = bell_read(conn, data, sizeof data)) > 0)
         ;
     return n < 0 ? failed("bell_read", TALKING) : 0;
@@ -201,11 +206,11 @@ static int echo_datagrams(bell_dgram *dgram, void *arg)
         if (n < 0 && errno == ESHUTDOWN)
             return 0;
         if (n < 0)
-            return failed("bell_recvfrom", "EMSGSIZE ETIMEDOUT ECANCELED ENOMEM ENOBUFS");
+            return failed("bell_recvfrom", "EMSGSIZE ETIMEDOUT ECANCELED ENOMEM ENOBUFS ENOSPC");
         if (bell_sendto(dgram, data, (size_t)n, &about) < 0)
             told("bell_sendto", errno,
                  "ENOBUFS ESHUTDOWN ETIMEDOUT ECANCELED EADDRNOTAVAIL ENETUNREACH ECONNREFUSED "
-                 "ENOMEM EPERM EHOSTUNREACH");
+                 "ENOMEM ENOSPC EPERM EHOSTUNREACH ECONNRESET EPIPE");
     }
 }
 
@@ -251,7 +256,7 @@ static bell_conn *call_server(struct room *room)
 static int hang_up(bell_conn *conn, int64_t began, int rc)
 {
     if (rc == 0 && bell_close(conn) < 0) {
-        told("bell_close", errno, "ETIMEDOUT ECONNRESET");
+        told("bell_close", errno, "ETIMEDOUT ECONNRESET EHOSTUNREACH ENOMEM ENOBUFS ENOSPC");
     } else if (rc != 0) {
         bell_abort(conn);
     }
@@ -265,7 +270,7 @@ static int speak(bell_conn *conn, const char *text)
 {
     if (bell_write(conn, text, strlen(text)) < 0)
         return failed("bell_write", WRITING);
-    return bell_shutdown(conn, SHUT_WR) < 0 ? failed("bell_shutdown", "ENOTCONN EBADF") : 0;
+    return bell_shutdown(conn, SHUT_WR) < 0 ? failed("bell_shutdown", "ENOTCONN EBADF ENOBUFS") : 0;
 }
 
 // All until the end, which must not come early. `heard` NULL: anything.
