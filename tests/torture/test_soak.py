@@ -1,4 +1,4 @@
-"""A short soak in the cell of the day; script/soak has the long ones."""
+"""A short soak in the cell of the day; script/check soak has all of them, and script/soak the long ones."""
 
 import os
 import sys
@@ -6,15 +6,11 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import pytest  # noqa: E402
-
 from soak import cells, soak  # noqa: E402
 
 SECONDS = 6
 
 
-@pytest.mark.parametrize("failing", [False, True], ids=["well", "failing"])
-def test_good_and_bad_callers_leave_nothing_behind(failing):
+def test_good_and_bad_callers_leave_nothing_behind():
     seed = int(os.environ.get("DOORBELL_SEED", time.time() // 86400))
-    cell = cells()[(seed + 5 * failing) % len(cells())]
-    soak(*cell.split("-"), SECONDS, failing, seed)
+    print(soak(*cells()[seed % len(cells())].split("-"), SECONDS, "mixed", seed))
