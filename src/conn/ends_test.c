@@ -1,6 +1,7 @@
 // How a connection ends: by the server's limits, and by closing.
 
 #include "conn/conn_test.h"
+#include "wait/closing.h"
 
 // ---- The server's limits ----------------------------------------------------------------------
 
@@ -238,6 +239,22 @@ static void closing_in_a_cancelled_task_does_not_wait(void)
     left = right = NULL;
 }
 
+static void closing_in_a_loop_that_was_cut_does_not_linger(void)
+{
+    open_pair();
+    struct task *self = task_here(NULL);
+    closing_end_all(this_loop());
+    self->cancelled = -ECANCELED;
+    assert_int_equal(bell_close(left), 0);
+    self->cancelled = 0;
+    assert_int_equal(this_loop()->closing_count, 0);
+    this_loop()->closes_at_once = false;
+    char byte;
+    assert_int_equal(bell_read(right, &byte, 1), 0);
+    assert_int_equal(bell_close(right), 0);
+    left = right = NULL;
+}
+
 static void after_our_reads_were_ended_closing_lingers_too(void)
 {
     open_tcp_pair();
@@ -366,6 +383,7 @@ int main(void)
         ON_EACH(closing_does_not_wait_when_the_other_end_was_read),
         ON_EACH(closing_waits_no_longer_than_it_may),
         ON_EACH(closing_in_a_cancelled_task_does_not_wait),
+        ON_EACH(closing_in_a_loop_that_was_cut_does_not_linger),
         ON_EACH(after_our_reads_were_ended_closing_lingers_too),
         ON_EACH(closing_ends_the_calls_of_other_tasks),
         ON_EACH(the_handlers_connection_lingers_by_itself),

@@ -138,7 +138,7 @@ static void cut_post(struct post *post)
 {
     struct visit *visit = LIST_ENTRY(post, struct visit, cut_post);
     cut_here(visit);
-    closing_end_all(visit->loop); // if it is over already, but lingers
+    closing_end_all(visit->loop); // it may be over already, but linger
     atomic_store(&visit->life, VISIT_OVER);
     task_wake(&visit->loop->root);
 }
@@ -183,8 +183,7 @@ static void serve_alone(void *arg)
 static void end_now(struct alone *alone)
 {
     cut_here(alone->visit);
-    if (alone->over)
-        closing_end_all(&alone->loop);
+    closing_end_all(&alone->loop); // also what its handler closes from now on
 }
 
 static void grace_is_over(struct timer *timer)

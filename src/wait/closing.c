@@ -54,7 +54,7 @@ static void discarded_some(struct wait_call *call)
 
 void closing_begin(struct loop *loop, int fd, int64_t deadline, size_t bytes_max)
 {
-    struct closing *closing = kernel->allocate(sizeof *closing);
+    struct closing *closing = loop->closes_at_once ? NULL : kernel->allocate(sizeof *closing);
     if (!closing) {
         (void)kernel->close(fd);
         return;
@@ -93,6 +93,7 @@ bool closing_end_oldest(struct loop *loop)
 void closing_end_all(struct loop *loop)
 {
     struct list *node, *next;
+    loop->closes_at_once = true;
     for (node = loop->closing.next; node != &loop->closing; node = next) {
         next = node->next;
         wait_cancel(&LIST_ENTRY(node, struct closing, node)->call, -ECANCELED);

@@ -18,13 +18,14 @@ struct loop;
 
 enum { CLOSING_MAX = 64 };
 
-// Takes over `fd`, whose FIN has been sent. Without memory it is closed at once.
+// Takes over `fd`, whose FIN has been sent. Without memory, and after closing_end_all, it is closed at once.
 void closing_begin(struct loop *loop, int fd, int64_t deadline, size_t bytes_max);
 
 // Waits until nothing lingers. For loops that end.
 void closing_wait(struct loop *loop);
 
-// Resets all that linger. With a completion backend that takes until the loop has looked for events.
+// Resets all that linger, and lets nothing linger from now on: the loop is to end. With a completion backend that
+// takes until the loop has looked for events.
 void closing_end_all(struct loop *loop);
 
 // Resets the oldest one. False when none lingers.

@@ -86,6 +86,7 @@ struct loop {
     uint32_t generation; // the last one given to an endpoint
     struct list closing; // connections that linger, the oldest first; see closing.h
     unsigned closing_count;
+    bool closes_at_once; // nothing lingers any more
     struct task *closing_waiter;
     int wake_fd;                  // an eventfd: other threads write to it
     _Atomic(struct post *) posts; // last first

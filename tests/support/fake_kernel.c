@@ -8,9 +8,17 @@
 
 #include "kernel/kernel.h"
 
-enum { FIRST = 3, MOST = 64 };
+enum { FIRST = 3, MOST = 64, QUEUE_MAX = 16 };
 
-enum kind { FREE, EVENTFD, EPOLL, SOCKET };
+enum kind { FREE, EVENTFD, EPOLL, TIMER, SOCKET, LISTENER };
+
+// What one epoll instance wants to know of a file.
+struct interest {
+    int epoll; // 0: nobody
+    bool edge; // something has happened since it was told last
+    uint32_t events;
+    uint64_t mark;
+};
 
 struct file {
     enum kind kind;
@@ -20,15 +28,17 @@ struct file {
     size_t room, written;          // the same
     unsigned writes;               // whose bytes are to be written
     bool ended, reset, told, shut; // by the other end; a reset was told; by us
-    bool watched;                  // by the one epoll instance
-    bool edge;                     // something has happened since it was told last
-    uint32_t interest;
-    uint64_t mark;
+    bool is_inet;
+    size_t waiting, queue_max; // callers of a listener
+    int64_t due;               // of a timer
+    struct interest interests[2];
 };
 
 static struct file files[MOST];
+static int top; // above all that were ever open
 static struct kernel_ops table;
-static unsigned next_id, order_first, order_most, allocations_left;
+static unsigned next_id, order_first, order_most, allocations_left, accepted, turned_away;
+static int accept_error;
 static bool allocation_fails;
 static long allocated;
 static int64_t now;
@@ -62,7 +72,14 @@ static int open_file(enum kind kind)
     if (fd == MOST)
         return -EMFILE;
     files[fd] = (struct file){.kind = kind, .id = next_id++};
+    top = fd >= top ? fd + 1 : top;
     return fd;
+}
+
+static void note_edge(struct file *file)
+{
+    for (int i = 0; i < 2; i++)
+        file->interests[i].edge = true;
 }
 
 // ---- What the other end does --------------------------------------------------------------------
@@ -71,15 +88,18 @@ static struct file *far_end(int fd)
 {
     static struct file nobody;
     struct file *file = fd >= FIRST && fd < MOST && files[fd].kind == SOCKET ? &files[fd] : &nobody;
-    file->edge = true;
+    note_edge(file);
     return file;
 }
 
+// Every other one is of TCP.
 int fake_connected(void)
 {
     int fd = open_file(SOCKET);
-    if (fd >= 0)
-        files[fd].writes = files[fd].id + FAKE_OUT;
+    if (fd < 0)
+        return fd;
+    files[fd].writes = files[fd].id + FAKE_OUT;
+    files[fd].is_inet = files[fd].id % 2;
     return fd;
 }
 
@@ -108,6 +128,31 @@ void fake_make_room(int fd, size_t count)
 void fake_pass_time(int64_t ns)
 {
     now += ns;
+}
+
+void fake_call(void)
+{
+    for (int fd = FIRST; fd < top; fd++) {
+        struct file *file = &files[fd];
+        if (file->kind != LISTENER || file->shut || file->waiting >= file->queue_max)
+            continue;
+        file->waiting++;
+        note_edge(file);
+    }
+}
+
+void fake_fail_accept(int error)
+{
+    accept_error = error;
+}
+
+int fake_socket(unsigned number)
+{
+    int sockets[MOST], count = 0;
+    for (int fd = FIRST; fd < top; fd++)
+        if (files[fd].kind == SOCKET)
+            sockets[count++] = fd;
+    return count ? sockets[number % (unsigned)count] : -1;
 }
 
 void fake_join(int from, int to)
@@ -142,9 +187,19 @@ uint8_t fake_byte(unsigned id, size_t position)
 int fake_descriptors(void)
 {
     int count = 0;
-    for (int fd = FIRST; fd < MOST; fd++)
+    for (int fd = FIRST; fd < top; fd++)
         count += files[fd].kind != FREE;
     return count;
+}
+
+unsigned fake_accepted(void)
+{
+    return accepted;
+}
+
+unsigned fake_turned_away(void)
+{
+    return turned_away;
 }
 
 long fake_allocations(void)
@@ -205,28 +260,39 @@ static ssize_t fake_sendmsg(int fd, const struct msghdr *message, int flags)
     return sum > 0 ? sum : n;
 }
 
+// Whoever waits at a listener is reset.
+static void turn_away(struct file *file)
+{
+    turned_away += (unsigned)file->waiting;
+    file->waiting = 0;
+}
+
 static int fake_shutdown(int fd, int how)
 {
-    struct file *file = socket_of(fd);
-    if (file->reset)
+    struct file *file = file_of(fd);
+    note_edge(file);
+    if (file->kind == LISTENER) {
+        turn_away(file);
+        file->shut = true;
+        return 0;
+    }
+    if (socket_of(fd)->reset)
         return -ENOTCONN;
     file->shut |= how != SHUT_RD;
-    file->edge = true;
     return 0;
 }
 
 static int fake_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
     (void)level, (void)name, (void)value, (void)size;
-    (void)socket_of(fd);
+    (void)file_of(fd);
     return 0;
 }
 
-// Every other one is of TCP.
 // NOLINTNEXTLINE(readability-non-const-parameter): the type of the table
 static int fake_getsockopt(int fd, int level, int name, void *ret_value, socklen_t *size)
 {
-    bool is_tcp = socket_of(fd)->id % 2;
+    bool is_tcp = file_of(fd)->is_inet;
     int value = name == SO_TYPE       ? SOCK_STREAM
                 : name == SO_PROTOCOL ? (is_tcp ? IPPROTO_TCP : 0)
                                       : (is_tcp ? AF_INET : AF_UNIX);
@@ -236,17 +302,31 @@ static int fake_getsockopt(int fd, int level, int name, void *ret_value, socklen
     return 0;
 }
 
+static void write_name(const struct file *file, uint32_t host, struct sockaddr *ret_address,
+                       socklen_t *size)
+{
+    struct sockaddr_in name = {AF_INET, htons(7464), {htonl(host)}, {0}};
+    *size = file->is_inet ? sizeof name : sizeof ret_address->sa_family;
+    name.sin_family = file->is_inet ? AF_INET : AF_UNIX;
+    memcpy(ret_address, &name, *size);
+}
+
 static int fake_name(int fd, struct sockaddr *ret_address, socklen_t *size)
 {
-    (void)socket_of(fd);
-    *size = sizeof ret_address->sa_family;
-    ret_address->sa_family = AF_UNIX;
+    write_name(file_of(fd), INADDR_LOOPBACK, ret_address, size);
     return 0;
 }
 
 static int fake_close(int fd)
 {
-    file_of(fd)->kind = FREE;
+    struct file *file = file_of(fd);
+    bool was_epoll = file->kind == EPOLL;
+    turn_away(file);
+    file->kind = FREE;
+    for (int i = FIRST; i < top && was_epoll; i++)
+        for (int j = 0; j < 2; j++)
+            if (files[i].interests[j].epoll == fd)
+                files[i].interests[j].epoll = 0;
     return 0;
 }
 
@@ -256,12 +336,74 @@ static int fake_set_flags(int fd)
     return 0;
 }
 
+// ---- Listeners ------------------------------------------------------------------------------------
+
+static int fake_new_socket(int family, int type, int protocol)
+{
+    (void)type, (void)protocol;
+    int fd = open_file(SOCKET);
+    if (fd >= 0)
+        files[fd].is_inet = family == AF_INET;
+    return fd;
+}
+
+static int fake_bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+    (void)address, (void)size;
+    (void)socket_of(fd);
+    return 0;
+}
+
+// With a queue of 0 the system keeps one.
+static int fake_listen(int fd, int queue_max)
+{
+    struct file *file = file_of(fd);
+    if (file->shut)
+        blame("a listener that was shut is opened again", fd);
+    file->kind = LISTENER;
+    file->queue_max = queue_max < 1 ? 1 : queue_max < QUEUE_MAX ? (size_t)queue_max : QUEUE_MAX;
+    return 0;
+}
+
+// All callers are of one network, so that their limit is met.
+static int fake_accept(int listener, struct sockaddr *ret_address, socklen_t *size)
+{
+    struct file *file = file_of(listener);
+    if (file->kind != LISTENER || file->shut)
+        return -EINVAL;
+    int error = accept_error;
+    accept_error = 0;
+    if (error)
+        return -error;
+    if (file->waiting == 0)
+        return -EAGAIN;
+    int fd = open_file(SOCKET);
+    if (fd < 0)
+        return fd;
+    file->waiting--;
+    accepted++;
+    files[fd].is_inet = file->is_inet;
+    files[fd].writes = files[fd].id + FAKE_OUT;
+    if (ret_address)
+        write_name(file, 0xc0000201, ret_address, size);
+    return fd;
+}
+
 // ---- Events ---------------------------------------------------------------------------------------
+
+static bool is_any_due(int epoll);
 
 static uint32_t events_of(const struct file *file)
 {
     if (file->kind == EVENTFD)
         return file->number ? EPOLLIN : 0;
+    if (file->kind == TIMER)
+        return file->due <= now ? EPOLLIN : 0;
+    if (file->kind == EPOLL)
+        return is_any_due((int)(file - files)) ? EPOLLIN : 0;
+    if (file->kind == LISTENER)
+        return (file->waiting || file->shut ? (uint32_t)EPOLLIN : 0) |
+               (file->shut ? (uint32_t)EPOLLHUP : 0);
     bool reads = file->arrived > file->read || file->ended || file->reset;
     return (reads ? (uint32_t)EPOLLIN : 0) | (file->room || file->reset ? (uint32_t)EPOLLOUT : 0) |
            (file->ended || file->reset ? (uint32_t)EPOLLRDHUP : 0) |
@@ -294,25 +436,54 @@ static int fake_epoll_create(void)
     return open_file(EPOLL);
 }
 
+// What this epoll instance has of the file, or a place for it.
+static struct interest *interest_of(struct file *file, int epoll, bool *ret_there)
+{
+    for (int i = 0; i < 2; i++)
+        if (file->interests[i].epoll == epoll) {
+            *ret_there = true;
+            return &file->interests[i];
+        }
+    *ret_there = false;
+    return file->interests[0].epoll ? &file->interests[1] : &file->interests[0];
+}
+
 static int fake_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
-    struct file *file = file_of(fd);
+    bool there;
+    struct interest *interest = interest_of(file_of(fd), epoll, &there);
     if (file_of(epoll)->kind != EPOLL)
         blame("this is no epoll instance", epoll);
-    if (file->watched == (operation == EPOLL_CTL_ADD))
-        blame(file->watched ? "it is watched already" : "it is not watched", fd);
-    file->watched = operation != EPOLL_CTL_DEL;
-    file->interest = event->events;
-    file->mark = event->data.u64;
-    file->edge = true;
+    if (there == (operation == EPOLL_CTL_ADD))
+        blame(there ? "it is watched already" : "it is not watched", fd);
+    *interest = (struct interest){.epoll = operation == EPOLL_CTL_DEL ? 0 : epoll,
+                                  .edge = true,
+                                  .events = event->events,
+                                  .mark = event->data.u64};
     return 0;
 }
 
-static uint32_t due_events(const struct file *file)
+// What of the file this instance is told now.
+static uint32_t due_events(const struct file *file, const struct interest *interest)
 {
-    if (file->kind == FREE || !file->watched || ((file->interest & EPOLLET) && !file->edge))
+    if (file->kind == FREE || ((interest->events & EPOLLET) && !interest->edge))
         return 0;
-    return events_of(file) & (file->interest | EPOLLERR | EPOLLHUP);
+    return events_of(file) & (interest->events | EPOLLERR | EPOLLHUP);
+}
+
+static bool is_any_due(int epoll)
+{
+    for (int fd = FIRST; fd < top; fd++)
+        for (int i = 0; i < 2; i++)
+            if (files[fd].interests[i].epoll == epoll &&
+                due_events(&files[fd], &files[fd].interests[i]))
+                return true;
+    return false;
+}
+
+bool fake_is_readable(int fd)
+{
+    return events_of(file_of(fd)) & EPOLLIN;
 }
 
 static int fake_epoll_wait(int epoll, struct epoll_event *events, int count, int64_t deadline)
@@ -321,26 +492,49 @@ static int fake_epoll_wait(int epoll, struct epoll_event *events, int count, int
     int found = 0;
     if (order_most > 0 && (int)order_most < count)
         count = (int)order_most;
-    for (unsigned i = 0; i < MOST && found < count; i++) {
-        struct file *file = &files[(order_first + i) % MOST];
-        uint32_t due = due_events(file);
+    for (unsigned i = 0; i < (unsigned)top && found < count; i++) {
+        struct file *file = &files[(order_first + i) % (unsigned)top];
+        bool there;
+        struct interest *interest = interest_of(file, epoll, &there);
+        uint32_t due = there ? due_events(file, interest) : 0;
         if (!due)
             continue;
-        file->edge = false;
-        events[found++] = (struct epoll_event){.events = due, .data.u64 = file->mark};
+        interest->edge = false;
+        events[found++] = (struct epoll_event){.events = due, .data.u64 = interest->mark};
     }
     order_most = 0;
     return found ? found : wait_until(deadline);
 }
+
+// ---- Descriptors that only the library sees ---------------------------------------------------------
 
 static int fake_eventfd(void)
 {
     return open_file(EVENTFD);
 }
 
+static int fake_timerfd(void)
+{
+    int fd = open_file(TIMER);
+    if (fd >= 0)
+        files[fd].due = INT64_MAX;
+    return fd;
+}
+
+static int fake_timerfd_set(int fd, int64_t deadline)
+{
+    file_of(fd)->due = deadline;
+    return 0;
+}
+
 static ssize_t fake_read(int fd, void *into, size_t size)
 {
     struct file *file = file_of(fd);
+    if (file->kind == TIMER && file->due <= now) {
+        file->due = INT64_MAX;
+        memset(into, 1, size);
+        return (ssize_t)size;
+    }
     if (!file->number)
         return -EAGAIN;
     memcpy(into, &file->number, size);
@@ -394,11 +588,19 @@ static void fake_release(void *memory)
 void fake_begin(void)
 {
     memset(files, 0, sizeof files);
-    next_id = order_first = order_most = 0;
+    top = 0;
+    next_id = order_first = order_most = accepted = turned_away = 0;
+    accept_error = 0;
     allocation_fails = false;
     allocated = 0;
     now = 1000000000;
     table = kernel_real;
+    table.socket = fake_new_socket;
+    table.bind = fake_bind;
+    table.listen = fake_listen;
+    table.accept = fake_accept;
+    table.timerfd = fake_timerfd;
+    table.timerfd_set = fake_timerfd_set;
     table.recv = fake_recv;
     table.send = fake_send;
     table.sendmsg = fake_sendmsg;

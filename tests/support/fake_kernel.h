@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,21 @@ void fake_end(int fd);
 void fake_reset(int fd);
 void fake_make_room(int fd, size_t count);
 void fake_pass_time(int64_t ns);
+
+// Somebody calls at what listens, and waits there if there is room. Then he is a connected socket, which the library
+// gets by accept.
+void fake_call(void);
+unsigned fake_accepted(void);
+// Who waited at a listener when it was closed.
+unsigned fake_turned_away(void);
+// The next accept fails.
+void fake_fail_accept(int error);
+
+// One of those that are open, or -1.
+int fake_socket(unsigned number);
+
+// Whether poll(2) would say so.
+bool fake_is_readable(int fd);
 
 // From now on what is written to `to` must be what `from` gets.
 void fake_join(int from, int to);
