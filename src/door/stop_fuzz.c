@@ -49,8 +49,8 @@ static uint8_t styles[HEAD];
 static bell_server *server;
 static int rc; // of the last step; 1: the server goes on
 static int stops;
-static int64_t grace, stopped_at;
-static bool something_failed; // of what the system does
+static int64_t grace, seen_at; // the first step after the stop, or INT64_MAX
+static bool something_failed;  // of what the system does
 
 static void require(bool condition, const char *what)
 {
@@ -70,8 +70,7 @@ static bool goes_on(const struct visit *visit, int *tries)
 
 static void stop(void)
 {
-    if (stops++ == 0)
-        stopped_at = kernel->now();
+    stops++;
     bell_server_stop(server);
 }
 
@@ -153,8 +152,11 @@ static void check_event(const struct bell_event *event, void *arg)
 
 static void step(void)
 {
-    if (rc == 1 && fake_is_readable(bell_server_fd(server)))
-        rc = bell_server_step(server);
+    if (rc < 1 || !fake_is_readable(bell_server_fd(server)))
+        return;
+    if (stops && seen_at == INT64_MAX)
+        seen_at = kernel->now();
+    rc = bell_server_step(server);
 }
 
 static void happen(uint8_t what, uint8_t how)
@@ -250,8 +252,8 @@ static void check_counts(void)
 // Nobody comes or talks any more: the grace time alone must end it, or the second stop at once.
 static void finish(void)
 {
-    int64_t now = kernel->now(), end = stopped_at + grace;
-    bool late = now - stopped_at > LAST_CALLERS_MS * BELL_MS || grace < LAST_CALLERS_MS * BELL_MS;
+    int64_t now = kernel->now(), seen = seen_at < now ? seen_at : now, end = seen + grace;
+    bool late = now - seen > LAST_CALLERS_MS * BELL_MS || grace < LAST_CALLERS_MS * BELL_MS;
     int turns = TURNS + (stops < 2 && end > now ? (int)((end - now) / TURN_TIME) : 0);
     fake_fail_allocation(UINT32_MAX);
     fake_fail_accept(0);
@@ -275,7 +277,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_begin();
     visit_count = inside = stops = 0;
     rc = 1;
-    stopped_at = kernel->now();
+    seen_at = INT64_MAX;
     something_failed = false;
     memcpy(styles, data, HEAD);
     begin(data[0]);
