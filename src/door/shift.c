@@ -84,18 +84,25 @@ static void open_door(struct door *door)
     wait_start(&door->shift->loop, &door->call);
 }
 
-static void rest_door(struct door *door)
+// Somebody may have been accepted already: he is taken in by this.
+static void end_waiting(struct door *door)
 {
-    if (door->gone)
-        return;
     wait_cancel(&door->call, -ECANCELED);
     wait_release(&door->endpoint);
 }
 
+static void rest_door(struct door *door)
+{
+    if (!door->gone)
+        end_waiting(door);
+}
+
 static void leave_door(struct door *door)
 {
-    rest_door(door);
-    door->gone = true;
+    if (door->gone)
+        return;
+    door->gone = true; // before it ends, or who is taken in would open it again
+    end_waiting(door);
 }
 
 static bool has_doors(const struct shift *shift)
