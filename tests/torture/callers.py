@@ -337,9 +337,9 @@ def a_message(door, chance, tolerant):
             raise
 
 
-def is_lost(error):
-    """Of a datagram: it did not arrive, or nobody was there just now."""
-    return isinstance(error, (socket.timeout, ConnectionRefusedError, BlockingIOError))
+def is_lost(error, tolerant=False):
+    """Of a datagram: it did not arrive, or nobody was there just now. A message has somebody who may hang up."""
+    return isinstance(error, (socket.timeout, ConnectionRefusedError, BlockingIOError)) or (tolerant and is_broken(error))
 
 
 def ask(door, said, tolerant):
@@ -352,7 +352,7 @@ def ask(door, said, tolerant):
                 heard = caller.recv(70000)
                 break
             except OSError as error:
-                if not is_lost(error):
+                if not is_lost(error, tolerant):
                     raise
                 if tolerant:
                     return
@@ -376,7 +376,7 @@ def too_long(door, chance, tolerant):
             caller.send(b"short")
             heard = caller.recv(70000)
     except OSError as error:
-        if not is_lost(error):
+        if not is_lost(error, tolerant):
             raise
         return
     check(door, b"short", heard, True)
@@ -390,7 +390,7 @@ def several_vanish(door, chance, tolerant):
                 for _ in range(chance.randrange(1, 8)):
                     caller.send(b"are you there?")
         except OSError as error:
-            if not is_lost(error):
+            if not is_lost(error, tolerant):
                 raise
     return 3
 
@@ -427,7 +427,7 @@ def say_only(door, chance, tolerant):
         with door.call(True) as caller:
             caller.send(b"to nobody")
     except OSError as error:
-        if not is_lost(error):
+        if not is_lost(error, tolerant):
             raise
 
 

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
@@ -352,7 +353,7 @@ def soak(model, backend, seconds, how, seed):
             number += 1
         return sum_up([house.close(how != "well") for house in houses], houses)
     except Exception:
-        print("its troubles: %s" % [line for house in houses for line in house.troubles()[-5:]], flush=True)
+        print("the last troubles: %s" % [line for house in houses for line in house.troubles()[-2:]], flush=True)
         raise
     finally:
         for house in houses:
@@ -389,6 +390,7 @@ def run_here(cell, options):
     try:
         print("ok %s: %s" % (cell, soak(*cell.split("-"), options.seconds, options.how, options.seed)))
     except Exception as why:  # whatever it is, the other cells go on
+        traceback.print_exc(limit=-3)
         print("FAILED %s: %s: %s" % (cell, type(why).__name__, why))
         return False
     return True
