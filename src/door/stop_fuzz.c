@@ -263,6 +263,7 @@ static void finish(void)
         step();
     }
     require(inside == 0, "a handler or a task of it is left");
+    something_failed |= fake_ran_out();
     require(fake_turned_away() == 0 || something_failed || late || stops > 1,
             "who waited is turned away");
     check_counts();

@@ -39,7 +39,7 @@ static int top; // above all that were ever open
 static struct kernel_ops table;
 static unsigned next_id, order_first, order_most, allocations_left, accepted, turned_away;
 static int accept_error;
-static bool allocation_fails;
+static bool allocation_fails, ran_out;
 static long allocated;
 static int64_t now;
 
@@ -69,8 +69,10 @@ static int open_file(enum kind kind)
     int fd = FIRST;
     while (fd < MOST && files[fd].kind != FREE)
         fd++;
-    if (fd == MOST)
+    if (fd == MOST) {
+        ran_out = true;
         return -EMFILE;
+    }
     files[fd] = (struct file){.kind = kind, .id = next_id++};
     top = fd >= top ? fd + 1 : top;
     return fd;
@@ -195,6 +197,11 @@ int fake_descriptors(void)
 unsigned fake_accepted(void)
 {
     return accepted;
+}
+
+bool fake_ran_out(void)
+{
+    return ran_out;
 }
 
 unsigned fake_turned_away(void)
@@ -591,7 +598,7 @@ void fake_begin(void)
     top = 0;
     next_id = order_first = order_most = accepted = turned_away = 0;
     accept_error = 0;
-    allocation_fails = false;
+    allocation_fails = ran_out = false;
     allocated = 0;
     now = 1000000000;
     table = kernel_real;

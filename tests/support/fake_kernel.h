@@ -52,4 +52,6 @@ uint8_t fake_byte(unsigned id, size_t position);
 enum { FAKE_OUT = 1000 };
 
 int fake_descriptors(void);
+// Whether one was wanted when all were open.
+bool fake_ran_out(void);
 long fake_allocations(void);

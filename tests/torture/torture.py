@@ -216,7 +216,7 @@ def half_closed(call):
 
 def unread(call):
     """Says more than is read, and hears an answer that does not fit into the kernel's buffers."""
-    talk(call, b"x" * 2000, half=False)
+    talk(call, b"x" * 60000, half=False)
 
 
 def hear_some(call):
