@@ -255,6 +255,22 @@ static void closing_in_a_loop_that_was_cut_does_not_linger(void)
     left = right = NULL;
 }
 
+static void what_has_come_already_does_not_prolong_a_cut(void)
+{
+    open_tcp_pair();
+    send_raw(right, "unread", 6);
+    struct task *self = task_here(NULL);
+    self->cancelled = -ECANCELED;
+    assert_int_equal(bell_close(left), 0);
+    self->cancelled = 0;
+    assert_int_equal(this_loop()->closing_count, 1);
+    closing_end_all(this_loop());
+    assert_int_equal(this_loop()->closing_count, 0);
+    this_loop()->closes_at_once = false;
+    bell_abort(right);
+    left = right = NULL;
+}
+
 static void after_our_reads_were_ended_closing_lingers_too(void)
 {
     open_tcp_pair();
@@ -384,6 +400,7 @@ int main(void)
         ON_EACH(closing_waits_no_longer_than_it_may),
         ON_EACH(closing_in_a_cancelled_task_does_not_wait),
         ON_EACH(closing_in_a_loop_that_was_cut_does_not_linger),
+        ON_EACH(what_has_come_already_does_not_prolong_a_cut),
         ON_EACH(after_our_reads_were_ended_closing_lingers_too),
         ON_EACH(closing_ends_the_calls_of_other_tasks),
         ON_EACH(the_handlers_connection_lingers_by_itself),

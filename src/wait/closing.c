@@ -82,11 +82,17 @@ void closing_wait(struct loop *loop)
     loop->closing_waiter = NULL;
 }
 
+static void end_early(struct closing *closing)
+{
+    closing->bytes_left = 0; // what may have come already is the last
+    wait_cancel(&closing->call, -ECANCELED);
+}
+
 bool closing_end_oldest(struct loop *loop)
 {
     if (list_is_empty(&loop->closing))
         return false;
-    wait_cancel(&LIST_ENTRY(loop->closing.next, struct closing, node)->call, -ECANCELED);
+    end_early(LIST_ENTRY(loop->closing.next, struct closing, node));
     return true;
 }
 
@@ -96,7 +102,7 @@ void closing_end_all(struct loop *loop)
     loop->closes_at_once = true;
     for (node = loop->closing.next; node != &loop->closing; node = next) {
         next = node->next;
-        wait_cancel(&LIST_ENTRY(node, struct closing, node)->call, -ECANCELED);
+        end_early(LIST_ENTRY(node, struct closing, node));
     }
 }
 
