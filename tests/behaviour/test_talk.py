@@ -5,7 +5,8 @@ import socket
 import pytest
 
 from cells import in_cells, in_every_cell, start, SHARING
-from programs import IS_WATCHED, MODELS, PATIENCE, memory_of, read_all, read_exactly, read_line, reset
+from programs import (IS_WATCHED, MODELS, PATIENCE, memory_of, read_all, read_exactly, read_line, reset, states_of_port,
+                      wait_until)
 
 ALPHABET = b"abcdefghijklmnopqrstuvwxyz"
 
@@ -120,6 +121,8 @@ def test_the_last_reply_is_not_lost_when_unread_bytes_lie_there(cell):
             caller.connect(("127.0.0.1", server.port))
             # And more lies there than the library takes in at once.
             caller.sendall(b"x" * 60000)
+            server.wait_for("event ended")
+            wait_until(lambda: "01" not in states_of_port(server.port))
             assert read_all(caller) == pattern(300000)
 
 

@@ -216,8 +216,13 @@ def memory_of(pid):
         return [int(line.split()[1]) for line in status if line.startswith("RssAnon")][0]
 
 
-def connections_to(port):
-    """How many sockets of this port, IPv4, are neither listening nor over; CLOSE_WAIT counts."""
+def states_of_port(port):
+    """Of the sockets with this port of theirs, IPv4: "01" is connected, "06" over, "0A" listens."""
     with open("/proc/net/tcp") as table:
         lines = [line.split() for line in list(table)[1:]]
-    return sum(line[1].endswith(":%04X" % port) and line[3] not in ("0A", "06") for line in lines)
+    return [line[3] for line in lines if line[1].endswith(":%04X" % port)]
+
+
+def connections_to(port):
+    """How many sockets of this port, IPv4, are neither listening nor over; CLOSE_WAIT counts."""
+    return sum(state not in ("0A", "06") for state in states_of_port(port))
