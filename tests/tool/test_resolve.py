@@ -162,7 +162,7 @@ def test_A7_an_address_has_a_name_or_a_note(names):
 
 
 @pytest.mark.parametrize("address, scope", [
-    ("10.255.0.1", "private"), ("172.15.255.255", "global"), ("172.16.0.1", "private"), ("192.168.1.1", "private"),
+    ("10.255.0.1", "private"), ("172.15.255.255", "global"), ("172.16.0.1", "private"), ("172.31.0.1", "private"), ("192.168.1.1", "private"),
     ("169.254.1.1", "link-local"), ("100.64.0.1", "shared"), ("127.9.9.9", "loopback"), ("224.0.0.1", "multicast"),
     ("255.255.255.255", "broadcast"), ("198.51.100.1", "documentation"), ("9.9.9.9", "global"),
     ("fe80::1%lo", "link-local"), ("fd12::1", "unique local"), ("ff02::1%lo", "multicast"), ("2001:db8::1",
