@@ -49,8 +49,9 @@ static uint8_t styles[HEAD];
 static bell_server *server;
 static int rc; // of the last step; 1: the server goes on
 static int stops;
-static int64_t grace, seen_at; // the first step after the stop, or INT64_MAX
-static bool something_failed;  // of what the system does
+static int64_t grace, stopped_at;
+static int64_t seen_at;       // the first step that begins after the stop, or INT64_MAX
+static bool something_failed; // of what the system does
 
 static void require(bool condition, const char *what)
 {
@@ -70,7 +71,8 @@ static bool goes_on(const struct visit *visit, int *tries)
 
 static void stop(void)
 {
-    stops++;
+    if (stops++ == 0)
+        stopped_at = kernel->now();
     bell_server_stop(server);
 }
 
@@ -262,7 +264,7 @@ static void step_until_it_rests(void)
 static void finish(void)
 {
     int64_t now = kernel->now(), seen = seen_at < now ? seen_at : now, end = seen + grace;
-    bool late = now - seen > LAST_CALLERS_MS * BELL_MS || grace < LAST_CALLERS_MS * BELL_MS;
+    bool late = now - stopped_at > LAST_CALLERS_MS * BELL_MS || grace < LAST_CALLERS_MS * BELL_MS;
     int turns = TURNS + (stops < 2 && end > now ? (int)((end - now) / TURN_TIME) : 0);
     fake_fail_allocation(UINT32_MAX);
     fake_fail_accept(0);
