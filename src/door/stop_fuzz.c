@@ -98,7 +98,7 @@ static int sleep_on(void *arg)
     const struct visit *visit = arg;
     int tries = 0;
     inside++;
-    while (bell_sleep((visit->style & 3) * 10 * BELL_MS) < 0 && goes_on(visit, &tries))
+    while (bell_sleep(10 * BELL_MS * (visit->style & 3)) < 0 && goes_on(visit, &tries))
         require(errno == ECANCELED, "a sleep fails");
     inside--;
     return 0;

@@ -398,24 +398,32 @@ static int fake_accept(int listener, struct sockaddr *ret_address, socklen_t *si
 
 // ---- Events ---------------------------------------------------------------------------------------
 
-static bool is_any_due(int epoll);
-
-static uint32_t events_of(const struct file *file)
+static uint32_t events_of_socket(const struct file *file)
 {
-    if (file->kind == EVENTFD)
-        return file->number ? EPOLLIN : 0;
-    if (file->kind == TIMER)
-        return file->due <= now ? EPOLLIN : 0;
-    if (file->kind == EPOLL)
-        return is_any_due((int)(file - files)) ? EPOLLIN : 0;
-    if (file->kind == LISTENER)
-        return (file->waiting || file->shut ? (uint32_t)EPOLLIN : 0) |
-               (file->shut ? (uint32_t)EPOLLHUP : 0);
-    bool reads = file->arrived > file->read || file->ended || file->reset;
-    return (reads ? (uint32_t)EPOLLIN : 0) | (file->room || file->reset ? (uint32_t)EPOLLOUT : 0) |
-           (file->ended || file->reset ? (uint32_t)EPOLLRDHUP : 0) |
+    bool gone = file->ended || file->reset;
+    return (file->arrived > file->read || gone ? (uint32_t)EPOLLIN : 0) |
+           (file->room || file->reset ? (uint32_t)EPOLLOUT : 0) |
+           (gone ? (uint32_t)EPOLLRDHUP : 0) |
            ((file->ended && file->shut) || file->reset ? (uint32_t)EPOLLHUP : 0) |
            (file->reset && !file->told ? (uint32_t)EPOLLERR : 0);
+}
+
+// Of anything but an epoll instance.
+static uint32_t events_of(const struct file *file)
+{
+    switch (file->kind) {
+    case EVENTFD:
+        return file->number ? EPOLLIN : 0;
+    case TIMER:
+        return file->due <= now ? EPOLLIN : 0;
+    case LISTENER:
+        return (file->waiting || file->shut ? (uint32_t)EPOLLIN : 0) |
+               (file->shut ? (uint32_t)EPOLLHUP : 0);
+    case SOCKET:
+        return events_of_socket(file);
+    default:
+        return 0;
+    }
 }
 
 static int wait_until(int64_t deadline)
@@ -478,7 +486,7 @@ static uint32_t due_events(const struct file *file, const struct interest *inter
     return events_of(file) & (interest->events | EPOLLERR | EPOLLHUP);
 }
 
-static bool is_any_due(int epoll)
+static bool has_events(int epoll)
 {
     for (int fd = FIRST; fd < top; fd++)
         for (int i = 0; i < 2; i++)
@@ -488,9 +496,17 @@ static bool is_any_due(int epoll)
     return false;
 }
 
+// An epoll instance may be watched by another.
 bool fake_is_readable(int fd)
 {
-    return events_of(file_of(fd)) & EPOLLIN;
+    if (file_of(fd)->kind != EPOLL)
+        return events_of(file_of(fd)) & EPOLLIN;
+    bool readable = has_events(fd);
+    for (int inner = FIRST; inner < top; inner++)
+        for (int i = 0; i < 2; i++)
+            if (files[inner].kind == EPOLL && files[inner].interests[i].epoll == fd)
+                readable |= has_events(inner);
+    return readable;
 }
 
 static int fake_epoll_wait(int epoll, struct epoll_event *events, int count, int64_t deadline)
