@@ -172,6 +172,106 @@ static void an_earlier_reply_stands_in_the_way_of_one_once(void)
     close_two();
 }
 
+// ---- Calls ------------------------------------------------------------------------------------
+
+static int answerer;         // a socket that answers every datagram at once
+static int same_again;       // how often the kernel chooses the port that it has chosen before
+static in_port_t first_port; // that one
+static int dissolved;
+
+static ssize_t send_and_answer(int fd, const void *from, size_t size, int flags)
+{
+    ssize_t n = kernel_real.send(fd, from, size, flags);
+    char text[20];
+    struct sockaddr_in peer;
+    socklen_t peer_size = sizeof peer;
+    ssize_t heard = recvfrom(answerer, text, sizeof text, 0, (struct sockaddr *)&peer, &peer_size);
+    assert_int_equal(heard, n);
+    sendto(answerer, text, (size_t)heard, 0, (struct sockaddr *)&peer, peer_size);
+    return n;
+}
+
+static int count_dissolved(int fd, const struct sockaddr *address, socklen_t size)
+{
+    dissolved += address->sa_family == AF_UNSPEC;
+    return kernel_real.connect(fd, address, size);
+}
+
+static int tell_port(int fd, struct sockaddr *address, socklen_t *size)
+{
+    int rc = kernel_real.getsockname(fd, address, size);
+    struct sockaddr_in *here = (struct sockaddr_in *)(void *)address;
+    if (!first_port)
+        first_port = here->sin_port;
+    else if (here->sin_port && same_again-- > 0)
+        here->sin_port = first_port;
+    return rc;
+}
+
+static int bound_socket(struct sockaddr_in *address)
+{
+    socklen_t size = sizeof *address;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)address, &size), 0);
+    return fd;
+}
+
+static bell_conn *caller_of_answerer(bool port_is_ours)
+{
+    struct sockaddr_in there = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    // Where nobody else takes the port meanwhile.
+    struct sockaddr_in ours = {.sin_family = AF_INET,
+                               .sin_addr.s_addr =
+                                   htonl(0x7f400000 | ((in_addr_t)getpid() & 0x3fffff))};
+    answerer = bound_socket(&there);
+    int fd = bound_socket(&ours); // the kernel's choice, which it gives up when the socket does
+    if (port_is_ours) {
+        close(fd);
+        fd = bound_socket(&ours);
+    }
+    assert_int_equal(connect(fd, (struct sockaddr *)&there, sizeof there), 0);
+    odd_kernel = kernel_real;
+    odd_kernel.connect = count_dissolved;
+    odd_kernel.getsockname = tell_port;
+    odd_kernel.send = send_and_answer;
+    dissolved = first_port = 0;
+    same_again = 0;
+    bell_conn *conn = bell_attach(fd);
+    assert_non_null(conn);
+    kernel = &odd_kernel;
+    return conn;
+}
+
+static void each_call_has_a_port_that_the_one_before_had_not(void)
+{
+    // How often the kernel repeats itself, and how often it is asked for a port then.
+    static const int cases[][2] = {{0, 1}, {1, 2}, {3, 4}, {1000, 8}};
+    for (int i = 0; i < 4; i++) {
+        bell_conn *conn = caller_of_answerer(false);
+        char text[20];
+        assert_int_equal(bell_call(conn, "one", 3, text, sizeof text, NULL), 3);
+        same_again = cases[i][0];
+        assert_int_equal(bell_call(conn, "two!", 4, text, sizeof text, NULL), 4);
+        assert_int_equal(dissolved, cases[i][1]);
+        kernel = &kernel_real;
+        bell_close(conn);
+        close(answerer);
+    }
+}
+
+static void a_port_of_our_own_is_kept(void)
+{
+    bell_conn *conn = caller_of_answerer(true);
+    char text[20];
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(bell_call(conn, "ding", 4, text, sizeof text, NULL), 4);
+    assert_int_equal(dissolved, 2 * 2); // whether it stays is seen at the second time
+    kernel = &kernel_real;
+    bell_close(conn);
+    close(answerer);
+}
+
 // ---- Sizes, and nobody ------------------------------------------------------------------------
 
 static void sizes_are_told_as_they_are(void)
@@ -634,6 +734,8 @@ static void what_is_closed_has_no_descriptor(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ON_EACH(each_call_has_a_port_that_the_one_before_had_not),
+        ON_EACH(a_port_of_our_own_is_kept),
         ON_EACH(the_fate_of_a_reply_does_not_end_a_receive),
         ON_EACH(other_failures_do),
         ON_EACH(an_earlier_reply_stands_in_the_way_of_one_once),
