@@ -410,7 +410,9 @@ def resource_use(server):
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody with few processes")
 @in_cells(["fork", "threads"])
 def test_without_processes_callers_wait(cell):
-    prefix = ["setpriv", "--reuid", "63217", "--regid", "63217", "--clear-groups"]
+    # The limit is that of a user: this one is nobody else's.
+    user = str(100000 + os.getpid())
+    prefix = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
     with start(cell, "echo", processes=4, prefix=prefix) as server:
         try:
             port = server.port

@@ -9,7 +9,7 @@ import pytest
 
 from cells import in_cells, in_every_cell, start
 from datagrams import Answering
-from programs import MODELS, PATIENCE
+from programs import MODELS, OWN_HOST, PATIENCE
 
 
 class Teller:
@@ -151,7 +151,7 @@ def test_what_is_too_long_is_refused_and_nothing_is_cut(cell):
 @in_every_cell
 def test_nobody_there_is_told_at_once(cell):
     """U4."""
-    other, address = stranger()
+    other, address = stranger((OWN_HOST, 0))
     with other, told_client(cell) as tell:
         other.close()
         tell("connect " + address)
@@ -183,15 +183,15 @@ def test_a_unix_datagram_connection_is_answered(cell, tmp_path):
 def test_a_datagram_connection_from_a_port_of_ones_own(cell):
     """U15."""
     with Answering(lambda data, _: [data]) as server, told_client(cell) as tell:
-        taken, address = stranger()
+        taken, address = stranger((OWN_HOST, 0))  # where nobody else takes it when it is free again
         with taken:
-            port = int(address.rsplit(":", 1)[1])
-            assert tell("from 127.0.0.1:%d" % port) == str(len("127.0.0.1:%d" % port))
+            mine = taken.getsockname()
+            assert tell("from %s:%d" % mine) == str(len("%s:%d" % mine))
             assert tell("connect " + server.address).startswith("-EADDRINUSE 0 connect " + server.address)
         assert tell("connect " + server.address).split()[1] == address
         for _ in range(2):  # it stays, for those who chose it
             assert tell("call 5 5000 hello") == "5 hello"
-        assert server.callers == 2 * [("127.0.0.1", port)]
+        assert server.callers == 2 * [mine]
 
 
 # ---- A client without a server of its own ---------------------------------------------------------

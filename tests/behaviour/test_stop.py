@@ -8,14 +8,14 @@ import time
 import pytest
 
 from cells import in_cells, in_every_cell, start
-from programs import MODELS, PATIENCE, children_of, freeze, read_all, read_exactly, read_line, thaw
+from programs import MODELS, OWN_HOST, PATIENCE, children_of, freeze, read_all, read_exactly, read_line, thaw
 from test_callers import eventually, still_serves
 
 
 @in_every_cell
 def test_a_stop_refuses_at_once_and_lets_conversations_finish(cell):
     """C15."""
-    with start(cell, "echo") as server:
+    with start(cell, "echo", OWN_HOST + ":0") as server:
         port = server.port
         with server.call() as caller:
             caller.sendall(b"one")
@@ -31,7 +31,7 @@ def test_a_stop_refuses_at_once_and_lets_conversations_finish(cell):
 
 def refuses(port):
     try:
-        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+        socket.create_connection((OWN_HOST, port), PATIENCE).close()
     except ConnectionRefusedError:
         return True
     except OSError:
@@ -78,14 +78,14 @@ def test_a_handler_can_stop_its_server(cell):
 def test_no_reply_is_cut_short_by_a_stop(cell):
     """Six callers in a loop, five stops: a reply is whole, or it is an error."""
     for round_number in range(5):
-        with start(cell, "answer_first_byte", workers=2) as server:
+        with start(cell, "answer_first_byte", OWN_HOST + ":0", workers=2) as server:
             port = server.port
             outcomes = []
 
             def call_again_and_again():
                 while True:
                     try:
-                        with socket.create_connection(("127.0.0.1", port), PATIENCE) as caller:
+                        with socket.create_connection((OWN_HOST, port), PATIENCE) as caller:
                             caller.settimeout(PATIENCE)
                             caller.sendall(b"x")
                             count = len(read_all(caller))

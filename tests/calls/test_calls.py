@@ -12,8 +12,8 @@ import threading
 
 import pytest
 
-from programs import (BACKENDS, BUILD, DOORBELL, MODELS, PATIENCE, ROOT, Server, example, read_all, read_exactly, run,
-                      serve)
+from programs import (BACKENDS, BUILD, DOORBELL, MODELS, OWN_HOST, PATIENCE, ROOT, Server, closed_port, example, read_all,
+                      read_exactly, run, serve)
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 CALL = re.compile(r"\[(\d+)(?:/(\d+))?\] (.*)")
@@ -234,8 +234,7 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(arguments, words):
 # ---- What is said of strangers -------------------------------------------------------------------
 
 def test_errors_are_words():
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        address = "127.0.0.1:%d" % door.getsockname()[1]
+    address = "%s:%d" % (OWN_HOST, closed_port())
     assert "connect(3, %s) failed: connection refused" % address in texts(run("connect", address).stderr)
     with serve("echo", "127.0.0.1:0") as server:
         busy = run("serve", "echo", server.address)

@@ -8,8 +8,8 @@ import pytest
 import languages
 from languages import ENDINGS, KINDS, SERVICES, Machine, client_of, command, compile_java, has_java, start, where
 from lossy import Relay
-from posix_programs import Server, call, receive_all, receive_exactly, refuses, reset, run
-from programs import MODELS
+from posix_programs import Server, call, receive_all, receive_exactly, reset, run
+from programs import MODELS, OWN_HOST, closed_port
 from tables import check_table
 
 SAYS = {  # input of the client, and what it shows
@@ -144,12 +144,10 @@ def test_several_lines_are_several_questions(kind, program):
 
 @pytest.mark.parametrize("kind", ["bell", *SCRIPTS])
 def test_a_client_without_a_server_says_so(kind):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    assert refuses(port)
     for service in SERVICES:
         name = client_of(service)
-        done = run(*command(kind, name), *where(kind, name, port), text="hello\n")
+        port = closed_port(socket.SOCK_DGRAM if "udp" in name else socket.SOCK_STREAM)
+        done = run(*command(kind, name), *where(kind, name, port, OWN_HOST), text="hello\n")
         assert b"refused" in done.stderr.lower() and done.returncode == 1, service
 
 

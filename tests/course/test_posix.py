@@ -23,6 +23,7 @@ import time
 import pytest
 
 import posix_strangers as strangers
+from programs import OWN_HOST, closed_port
 from posix_programs import (FLAGS, PATIENCE, PROGRAMS, SOURCE, Server, call, children_of,
                             compile_program, descriptors, eventually, receive_all, receive_exactly,
                             refuses, reset, run, tasks)
@@ -343,11 +344,10 @@ def test_echo_word_tells_of_an_early_end(program):
 
 
 def test_echo_word_without_a_server_names_call_and_address(program):
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port = door.getsockname()[1]
-    done = run(program("echo_word"), "127.0.0.1", "word", port)
+    port = closed_port()
+    done = run(program("echo_word"), OWN_HOST, "word", port)
     assert done.returncode == 1
-    assert f"connect() failed: Connection refused (127.0.0.1:{port})" in done.stderr.decode()
+    assert f"connect() failed: Connection refused ({OWN_HOST}:{port})" in done.stderr.decode()
 
 
 class Terminal:
@@ -584,14 +584,14 @@ def test_a_taken_port_is_told_with_its_address(program):
 def test_a_server_can_be_started_again_at_once(program, name):
     # The side that closes first keeps the connection in TIME_WAIT. A phone server does; the others
     # close after their caller, who has to say something else to be the second.
-    with Server(program(name)) as server:
-        with caller(server) as connection:
+    with Server(program(name), host=OWN_HOST) as server:
+        with caller(server, OWN_HOST) as connection:
             if name in PHONES:
                 assert receive_all(connection) == b""
             if name == "message_server":
                 connection.sendall(b"hello\n")
                 assert receive_all(connection) == b"I got your message"
-    with Server(program(name), port=str(server.port)) as again:
+    with Server(program(name), port=str(server.port), host=OWN_HOST) as again:
         assert again.port == server.port
 
 

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from programs import BACKENDS, MODELS, PATIENCE, Server, example, read_all, read_exactly, read_line, run, serve
+from programs import (BACKENDS, MODELS, OWN_HOST, PATIENCE, Server, closed_port, example, read_all, read_exactly, read_line,
+                      run, serve)
 
 SHARING = ["threads", "pool", "coroutines"]
 
@@ -132,9 +133,7 @@ def test_forward_joins_a_caller_to_a_server(model, backend):
 
 
 def test_forward_resets_a_caller_whose_server_is_not_there():
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port = door.getsockname()[1]
-    with Server([example("forward"), "127.0.0.1:0", "127.0.0.1:%d" % port]) as server:
+    with Server([example("forward"), "127.0.0.1:0", "%s:%d" % (OWN_HOST, closed_port())]) as server:
         with pytest.raises(ConnectionResetError):  # that may come before connect(2) returns
             with server.call() as caller:
                 caller.sendall(b"x")
@@ -153,8 +152,6 @@ def test_datagrams_are_asked_for_and_served(model, tmp_path):
 
 
 def test_a_client_of_datagrams_is_told_that_nobody_is_there():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
-        unused.bind(("127.0.0.1", 0))
-        address = "udp:127.0.0.1:%d" % unused.getsockname()[1]
+    address = "udp:%s:%d" % (OWN_HOST, closed_port(socket.SOCK_DGRAM))
     done = subprocess.run([example("datagrams"), "ask", address, "hello"], capture_output=True, timeout=PATIENCE)
     assert done.stderr == b"datagrams: call %s: connection refused\n" % address.encode() and done.returncode == 1

@@ -1,5 +1,6 @@
 """Datagrams from outside: sockets that ask, programs that ask, and a network that loses."""
 
+import collections
 import contextlib
 import os
 import random
@@ -20,7 +21,7 @@ def asker(server, family=socket.AF_INET, bind=None):
         one.settimeout(PATIENCE)
         if bind:
             one.bind(bind)
-        one.connect(("::1" if family == socket.AF_INET6 else "127.0.0.1", udp_port(server)))
+        one.connect(("::1" if family == socket.AF_INET6 else server.host, udp_port(server)))
         yield one
 
 
@@ -111,21 +112,27 @@ class Answering(threading.Thread):
             for one in self.answer(data, len(self.asked)):
                 self.socket.sendto(one, caller)
 
+    def all_asked(self):
+        """All that was sent to it until now: for what was not answered nobody has waited. It is the end of it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"end of the test", self.socket.getsockname())
+        self.join(PATIENCE)
+        return self.asked
+
     def __enter__(self):
         self.start()
         return self
 
     def __exit__(self, *_):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-            last.sendto(b"end of the test", self.socket.getsockname())
-        self.join(PATIENCE)
+        self.all_asked()
         self.socket.close()
 
 
 class Relay(threading.Thread):
     """A network between clients and a UDP server. `up` and `down` are the fates of the datagrams each way, one
     after the other: "." delivers, "x" loses, "2" doubles; when they are used up all the rest is delivered. Or
-    they are numbers from 0 to 1: how many are lost, by chance.
+    they are numbers from 0 to 1: how many are lost, by chance; but whenever it comes, the third "hello" has the
+    same fate in every run.
     """
 
     def __init__(self, port, up="", down="", seed=7464):
@@ -133,7 +140,8 @@ class Relay(threading.Thread):
         self.server = ("127.0.0.1", port)
         self.fates = {"up": up, "down": down}
         self.seen = {"up": 0, "down": 0}
-        self.random = random.Random(seed)
+        self.seed = seed
+        self.again = collections.Counter()
         self.door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.door.bind(("127.0.0.1", 0))
@@ -142,11 +150,13 @@ class Relay(threading.Thread):
         self.clients = {}
         self.wake, self.end = socket.socketpair()
 
-    def copies(self, way):
+    def copies(self, way, data):
         fate, number = self.fates[way], self.seen[way]
         self.seen[way] += 1
         if not isinstance(fate, str):
-            return 0 if self.random.random() < fate else 1
+            chance = random.Random("%d %s %d %r" % (self.seed, way, self.again[way, data], data))
+            self.again[way, data] += 1
+            return 0 if chance.random() < fate else 1
         return {"x": 0, "2": 2}.get(fate[number:number + 1], 1)
 
     def pass_up(self, poller):
@@ -157,7 +167,7 @@ class Relay(threading.Thread):
             self.clients[client] = one
             poller.register(one, select.EPOLLIN)
             self.by_fd[one.fileno()] = (one, client)
-        for _ in range(self.copies("up")):
+        for _ in range(self.copies("up", data)):
             with contextlib.suppress(OSError):
                 self.clients[client].send(data)
 
@@ -167,7 +177,7 @@ class Relay(threading.Thread):
             data = one.recv(70000)
         except OSError:
             return
-        for _ in range(self.copies("down")):
+        for _ in range(self.copies("down", data)):
             self.door.sendto(data, client)
 
     def run(self):

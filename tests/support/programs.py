@@ -1,6 +1,7 @@
 """Starting the project's programs from outside, and waiting for what they say."""
 
 import os
+import random
 import re
 import select
 import signal
@@ -21,6 +22,11 @@ WRAP = os.environ.get("DOORBELL_WRAP", "").split()
 IS_WATCHED = bool(WRAP) or any(name in BUILD for name in ("asan", "tsan"))
 MODELS = ["iterative", "fork", "prefork", "threads", "pool", "coroutines"]
 BACKENDS = ["epoll", "block"]
+
+
+# A loopback address of this process's own. A port that was closed there stays closed: port 0 of others, at 127.0.0.1,
+# may be the very same number a moment later.
+OWN_HOST = "127.%d.%d.%d" % (64 | os.getpid() >> 16 & 63, os.getpid() >> 8 & 255, os.getpid() & 255)
 
 
 def example(name):
@@ -81,8 +87,13 @@ class Server:
     def port(self):
         return int(self.address.rsplit(":", 1)[1])
 
+    @property
+    def host(self):
+        """Of those that it may have, the IPv4 address at which it is called."""
+        return (re.search(r":(127[.\d]+):\d+$", self.address) or ("", "127.0.0.1"))[1]
+
     def call(self):
-        caller = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        caller = socket.create_connection((self.host, self.port), PATIENCE)
         caller.settimeout(PATIENCE)
         return caller
 
@@ -164,6 +175,36 @@ def reset(caller):
     """Closes with a reset."""
     caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     caller.close()
+
+
+def closed_port(kind=socket.SOCK_STREAM):
+    """A port of OWN_HOST where nobody is, and nobody will be unless this test goes there."""
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind((OWN_HOST, 0))
+        return one.getsockname()[1]
+
+
+def spare_port(kind=socket.SOCK_STREAM):
+    """A port that nobody has at any address, and that the kernel gives to nobody who does not ask for it."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        first = int(file.read().split()[0])
+    while True:
+        with socket.socket(socket.AF_INET6, kind) as one:
+            try:
+                one.bind(("::", random.randrange(max(1024, first - 20000), first)))
+                return one.getsockname()[1]
+            except OSError:
+                pass
+
+
+def takes_less_than(seconds, attempt):
+    """Whether one of several attempts does. On a busy machine any may be late, and who has to wait always is."""
+    for _ in range(20):
+        began = time.monotonic()
+        attempt()
+        if time.monotonic() - began < seconds:
+            return True
+    return False
 
 
 def is_readable(caller, seconds):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from programs import DOORBELL, PATIENCE, read_all, read_line, reset, run, serve
+from programs import DOORBELL, OWN_HOST, PATIENCE, closed_port, read_all, read_line, reset, run, serve
 
 
 def listener():
@@ -120,11 +120,10 @@ def test_nothing_to_send_is_fine():
 
 
 def test_refused_is_4():
-    with listener() as door:
-        port = door.getsockname()[1]
-    done = run("connect", "127.0.0.1:%d" % port)
+    address = "%s:%d" % (OWN_HOST, closed_port())
+    done = run("connect", address)
     assert done.returncode == 4
-    assert done.stderr.decode() == "doorbell: connect 127.0.0.1:%d: connection refused\n" % port
+    assert done.stderr.decode() == "doorbell: connect %s: connection refused\n" % address
 
 
 def test_no_such_name_is_3():

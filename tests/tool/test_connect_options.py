@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from programs import DOORBELL, IS_WATCHED, PATIENCE, read_exactly, run, serve
+from programs import DOORBELL, IS_WATCHED, OWN_HOST, PATIENCE, closed_port, read_exactly, run, serve, spare_port
 
 
 @pytest.fixture
@@ -19,9 +19,8 @@ def upper():
         yield server
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return door.getsockname()[1]
+def nowhere():
+    return "%s:%d" % (OWN_HOST, closed_port())
 
 
 # ---- What is sent -------------------------------------------------------------------------------
@@ -140,12 +139,12 @@ def test_check_tells_how_fast(upper):
     assert done.returncode == 0
     assert re.fullmatch(rb"connected to tcp:127.0.0.1:\d+ from tcp:127.0.0.1:\d+ in [\d.]+ ms\n", done.stderr)
     assert run("connect", "-zq", upper.address).stderr == b""
-    assert run("connect", "-z", "127.0.0.1:%d" % free_port()).returncode == 4
+    assert run("connect", "-z", nowhere()).returncode == 4
 
 
 def test_wait_keeps_trying_until_somebody_listens(tmp_path):
     path = str(tmp_path / "late.sock")
-    for address in (path, "127.0.0.1:%d" % free_port()):
+    for address in (path, nowhere()):
         process = subprocess.Popen([DOORBELL, "connect", "-z", "--wait", "60s", address], stderr=subprocess.PIPE)
         time.sleep(0.05)
         assert process.poll() is None
@@ -157,7 +156,7 @@ def test_wait_keeps_trying_until_somebody_listens(tmp_path):
 
 def test_wait_gives_up_with_the_last_reason():
     begun = time.monotonic()
-    done = run("connect", "--wait", "200ms", "127.0.0.1:%d" % free_port())
+    done = run("connect", "--wait", "200ms", nowhere())
     assert done.returncode == 4
     assert b"connection refused" in done.stderr
     assert time.monotonic() - begun >= 0.2
@@ -186,7 +185,7 @@ def test_bind_may_have_a_port_and_may_be_ipv6():
             door.accept()[0].close()
             assert process.wait(PATIENCE) == 0
     with serve("echo", "127.0.0.1:0") as server:
-        port = free_port()
+        port = spare_port()
         done = run("connect", server.address, "-b", "*:%d" % port, "-v", "-s", "")
         assert b"from tcp:127.0.0.1:%d in" % port in done.stderr
 

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from programs import DOORBELL, PATIENCE
+from programs import DOORBELL, OWN_HOST, PATIENCE
 
 PIECES = 10
 
@@ -28,10 +28,10 @@ class Copier:
                 door.settimeout(PATIENCE)
                 self.peer = door.accept()[0]
         else:
-            self.process = subprocess.Popen([*command, "-l", "127.0.0.1:0"], **pipes)
+            self.process = subprocess.Popen([*command, "-l", OWN_HOST + ":0"], **pipes)
             line = self.process.stderr.readline().decode()
-            assert line.startswith("listening on tcp:127.0.0.1:"), line
-            self.peer = socket.create_connection(("127.0.0.1", int(line.rsplit(":", 1)[1])), PATIENCE)
+            assert line.startswith("listening on tcp:%s:" % OWN_HOST), line
+            self.peer = socket.create_connection((OWN_HOST, int(line.rsplit(":", 1)[1])), PATIENCE)
         self.peer.settimeout(PATIENCE)
         self.stdin = self.process.stdin.fileno()
         self.stdout = self.process.stdout.fileno()

@@ -17,7 +17,7 @@ import pytest
 
 from datagrams import Answering, Program, Relay, abstract, connect, counts, udp_port
 from networks import broadcast_link, ip, own_network, wait_until_up
-from programs import DOORBELL, PATIENCE, run, serve
+from programs import DOORBELL, OWN_HOST, PATIENCE, closed_port, run, serve
 
 # Strangers as textbooks print them, who know nothing of repeating.
 PYTHON_SERVER = """
@@ -52,6 +52,10 @@ def silent():
     return Answering(lambda *_: [])
 
 
+def nowhere():
+    return "udp:%s:%d" % (OWN_HOST, closed_port(socket.SOCK_DGRAM))
+
+
 @contextlib.contextmanager
 def upper_behind(**fates):
     with serve("upper", "udp:127.0.0.1:0") as server, Relay(udp_port(server), **fates) as relay:
@@ -82,7 +86,7 @@ def test_U3_who_is_never_answered_gives_up_within_a_bound():
         found = re.fullmatch(r"doorbell: call udp:127.0.0.1:%d: no answer, asked 4 times in (\d+) ms\n" % server.port,
                              done.stderr.decode())
         assert found and int(found[1]) >= 150  # 10 + 20 + 40 + 80, and up to a half more
-        assert server.asked == 4 * [b"hello\n"]
+        assert server.all_asked() == 4 * [b"hello\n"]
 
 
 def test_U3_the_defaults_are_those_of_the_page():
@@ -91,9 +95,7 @@ def test_U3_the_defaults_are_those_of_the_page():
 
 
 def test_U4_nobody_there_is_told_at_once():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = "udp:127.0.0.1:%d" % taken.getsockname()[1]
+    address = nowhere()
     for options in (ONCE, ["--no-retry"], ["--send-only"], ["-z", *ONCE]):
         done = run("connect", address, *options, data=b"hello\n")
         assert done.returncode == 4 and b"refused" in done.stderr and address.encode() in done.stderr, options
@@ -119,7 +121,8 @@ def test_a_third_lost_each_way_is_survived():
     clients = 10
     each = int(os.environ.get("DOORBELL_QUESTIONS", "100")) // clients
     with upper_behind(up=0.3, down=0.3) as (_, relay):
-        # A question fails its 25 tries in 1 of 20 million: 0.51 to the power of 25.
+        # A question fails its 25 tries in 1 of 20 million: 0.51 to the power of 25. The wait before the 13th is 20 s;
+        # the hundred of every day need 8 at most, see Relay.
         asking = [connect(relay.address, "--retry", "5ms", "--tries", "25", "-t", "5m") for _ in range(clients)]
         with contextlib.ExitStack() as stack:
             for number, client in enumerate(stack.enter_context(one) for one in asking):
@@ -166,16 +169,13 @@ def test_P18_P20_padding_comes_back_as_it_came():
         assert done.stdout == padded.upper()
 
 
-@pytest.mark.parametrize("command", [["nc.openbsd", "-u", "-l", "127.0.0.1"], ["ncat", "-u", "-l", "127.0.0.1"]],
+@pytest.mark.parametrize("command", [["nc.openbsd", "-u", "-l", OWN_HOST], ["ncat", "-u", "-l", OWN_HOST]],
                          ids=lambda command: command[0])
 def test_netcats_that_listen_answer_by_hand(command):
     if not shutil.which(command[0]):
         pytest.skip("there is no %s here" % command[0])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    with Program(*command, str(port)) as stranger, \
-            connect("udp:127.0.0.1:%d" % port, "--wait", "20s", *ONCE) as client:
+    address = nowhere()
+    with Program(*command, address.rsplit(":", 1)[1]) as stranger, connect(address, "--wait", "20s", *ONCE) as client:
         client.say(b"hello\n")
         assert stranger.hear(6) == b"hello\n"
         stranger.say(b"good day\n")
@@ -252,17 +252,16 @@ def test_U11_what_is_too_long_is_told_and_nothing_is_cut(options):
 # ---- Ports --------------------------------------------------------------------------------------
 
 def test_U15_a_port_of_ones_own():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = closed_port(socket.SOCK_DGRAM)
+    mine = "%s:%d" % (OWN_HOST, port)
     with Answering(lambda data, _: [data]) as server:
-        done = run("connect", server.address, "-b", "127.0.0.1:%d" % port, *ONCE, data=b"one\ntwo\n")
+        done = run("connect", server.address, "-b", mine, *ONCE, data=b"one\ntwo\n")
         assert (done.stdout, done.returncode) == (b"one\ntwo\n", 0)
-        assert server.callers == 2 * [("127.0.0.1", port)]
-        with connect(server.address, "-b", "127.0.0.1:%d" % port) as first:
+        assert server.callers == 2 * [(OWN_HOST, port)]
+        with connect(server.address, "-b", mine) as first:
             first.say(b"mine\n")
             assert first.hear(5) == b"mine\n"
-            done = run("connect", server.address, "-b", "127.0.0.1:%d" % port, data=b"x\n")
+            done = run("connect", server.address, "-b", mine, data=b"x\n")
             assert done.returncode not in (0, 5) and b"in use" in done.stderr
 
 
@@ -350,7 +349,7 @@ def test_what_is_only_received():
 
 def test_X9_a_time_limit_for_the_answer():
     with silent() as server:
-        done = run("connect", server.address, "-t", "100ms", data=b"hello\n")
+        done = run("connect", server.address, "-t", "300ms", data=b"hello\n")
         assert done.returncode == 5 and re.search(rb"no answer, asked 1 time in \d+", done.stderr)
 
 
@@ -370,9 +369,7 @@ def test_check_is_answered_or_not():
 
 
 def test_a_server_that_comes_later_is_waited_for():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = "udp:127.0.0.1:%d" % taken.getsockname()[1]
+    address = nowhere()
     with connect(address, "--wait", "20s", "--times") as client:
         client.say(b"hello\n")
         with serve("upper", address):
@@ -570,7 +567,8 @@ def test_an_ipv6_group_is_asked():
             with connect("udp:[ff02::7464%%here]:%d" % server.port, "-e", "THERE") as client:
                 until = time.monotonic() + PATIENCE
                 while client.process.poll() is None and time.monotonic() < until:
-                    client.say(b"who is there\n")  # the first ones of a new network may be lost
+                    with contextlib.suppress(BrokenPipeError):  # it has heard enough
+                        client.say(b"who is there\n")  # the first ones of a new network may be lost
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         client.process.wait(0.2)
                 assert client.wait() == 0
@@ -582,7 +580,7 @@ def test_multicast_options_hold():
         address = "udp:239.1.2.3%%here:%d" % server.port
         done = run("connect", address, "--sockopt", "multicast_loop=0", "--send-only", data=b"quiet\n")
         assert (done.stderr, done.returncode) == (b"", 0)
-        done = run("connect", address, "--sockopt", "multicast_ttl=3", "--calls", "-e", "LOUD", data=b"loud\n")
+        done = run("connect", address, "--sockopt", "multicast_ttl=3", "--calls", *ONCE, "-e", "LOUD", data=b"loud\n")
         assert done.returncode == 0 and b"IP_MULTICAST_TTL, 3)" in done.stderr
         assert server.stop() == 0
         assert counts(server)[:2] == (1, 1)

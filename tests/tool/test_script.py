@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from programs import DOORBELL, PATIENCE, Server, read_all, read_exactly, reset, run, serve
+from programs import DOORBELL, OWN_HOST, PATIENCE, Server, closed_port, read_all, read_exactly, reset, run, serve
 
 
 @pytest.fixture
@@ -156,8 +156,7 @@ def test_repeat(upper):
 
 
 def test_refused_is_4():
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        address = "127.0.0.1:%d" % door.getsockname()[1]
+    address = "%s:%d" % (OWN_HOST, closed_port())
     done = do(address, "\nconnect")
     assert done.returncode == 4
     assert done.stderr.decode() == "doorbell: --do:2: connect %s: connection refused\n" % address

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from networks import own_network
-from programs import (BACKENDS, DOORBELL, MODELS, PATIENCE, children_of, read_all, read_exactly, read_line, reset, run,
-                      serve)
+from programs import (BACKENDS, DOORBELL, MODELS, OWN_HOST, PATIENCE, children_of, read_all, read_exactly, read_line, reset,
+                      run, serve)
 
 
 def needs(program):
@@ -158,7 +158,7 @@ def test_the_eleventh_caller_of_ten_waits_and_is_served_later():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("model", MODELS)
 def test_a_signal_stops_it_and_conversations_may_finish(model, number):
-    with serve("echo", "127.0.0.1:0", "-m", model) as server:
+    with serve("echo", OWN_HOST + ":0", "-m", model) as server:
         port = server.port
         with server.call() as caller:
             caller.sendall(b"one")
@@ -167,7 +167,7 @@ def test_a_signal_stops_it_and_conversations_may_finish(model, number):
             server.wait_for("stopping")
             while True:  # until the port refuses
                 try:
-                    socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+                    socket.create_connection((OWN_HOST, port), PATIENCE).close()
                 except OSError:
                     break
             caller.sendall(b"two")
@@ -355,11 +355,11 @@ def test_an_inherited_listener_is_served():
 
 
 def test_a_restart_takes_the_port_at_once():
-    with serve("message", "127.0.0.1:0") as server:
+    with serve("message", OWN_HOST + ":0") as server:
         port = server.port
         with server.call() as caller:
             caller.sendall(b"x\n")
             assert read_all(caller) == b"I got your message"  # the server closed first
         assert server.stop() == 0
-    with serve("message", "127.0.0.1:%d" % port) as server:
+    with serve("message", "%s:%d" % (OWN_HOST, port)) as server:
         assert server.port == port

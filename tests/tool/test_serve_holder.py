@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from programs import DOORBELL, PATIENCE, read_all, run, serve
+from programs import DOORBELL, OWN_HOST, PATIENCE, read_all, run, serve, spare_port
 
 NAME = pathlib.Path("/proc/self/comm").read_text().strip()
 ME = "%s (pid %d)" % (NAME, os.getpid())
@@ -39,19 +39,20 @@ def refusal(done):
 ])
 def test_the_holder_of_a_port_is_named(there, here):
     family = socket.AF_INET6 if ":" in there else socket.AF_INET
-    with socket.create_server((there, 0), family=family) as door:
+    # The port is free in the other family too: else it would be another holder's.
+    with socket.create_server((there, spare_port()), family=family) as door:
         address = here % door.getsockname()[1]
         assert refusal(run("serve", "echo", address)) == "doorbell: cannot listen on %s: in use by %s" % (address, ME)
 
 
 def test_connect_names_the_holder_too():
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    with socket.create_server(("127.0.0.1", spare_port())) as door:
         port = door.getsockname()[1]
         assert refusal(run("connect", "-l", str(port))) == "doorbell: cannot listen on %d: in use by %s" % (port, ME)
 
 
 def test_who_listens_elsewhere_on_the_same_port_is_not_blamed():
-    with socket.create_server(("127.0.0.1", 0)) as door, \
+    with socket.create_server(("127.0.0.1", spare_port())) as door, \
             subprocess.Popen([sys.executable, "-c", "import socket, sys; s = socket.create_server(('127.0.0.2', %d)); "
                               "print('ready', flush=True); sys.stdin.read()" % door.getsockname()[1]],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -90,17 +91,17 @@ def test_a_port_that_a_connection_has_is_told():
 
 
 def test_O5_A13_old_connections_are_in_the_way_without_reuseaddr():
-    with serve("message", "127.0.0.1:0") as server:
+    with serve("message", OWN_HOST + ":0") as server:
         port = server.port
         with server.call() as caller:
             caller.sendall(b"x\n")
             assert read_all(caller) == b"I got your message"  # the server closed first
         assert server.stop() == 0
-    line = refusal(run("serve", "message", "127.0.0.1:%d" % port, "--no-reuseaddr"))
+    line = refusal(run("serve", "message", "%s:%d" % (OWN_HOST, port), "--no-reuseaddr"))
     words = line.split(": ", 2)[2]
     assert words.startswith("1 old connection is in TIME_WAIT (") and words.endswith("--no-reuseaddr was given")
     assert 0 < int(words.split("(")[1].split()[0]) <= 60
-    with serve("message", "127.0.0.1:%d" % port) as server:
+    with serve("message", "%s:%d" % (OWN_HOST, port)) as server:
         assert server.port == port
 
 
