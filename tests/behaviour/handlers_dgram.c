@@ -331,6 +331,20 @@ static int do_word(struct client *client, const char *word, char *rest)
     return -1;
 }
 
+// "WORD REST", or "until MILLISECONDS WORD REST": with a deadline from here on.
+static int do_line(struct client *client, char *line)
+{
+    if (!strncmp(line, "until ", 6)) {
+        int64_t ms = strtol(line + 6, &line, 10);
+        bell_deadline(client->conn, bell_in(ms * BELL_MS));
+        line += *line == ' ';
+    }
+    char *rest = strchrnul(line, ' ');
+    if (*rest)
+        *rest++ = '\0';
+    return do_word(client, line, rest);
+}
+
 int told_client(bell_conn *conn, void *arg)
 {
     (void)arg;
@@ -339,10 +353,7 @@ int told_client(bell_conn *conn, void *arg)
     ssize_t n;
     while ((n = bell_readline(conn, line, sizeof line)) > 0) {
         line[n - 1] = '\0';
-        char *space = strchr(line, ' ');
-        if (space)
-            *space = '\0';
-        if (do_word(&client, line, space ? space + 1 : line + n - 1) < 0)
+        if (do_line(&client, line) < 0)
             break;
     }
     bell_abort(client.conn);

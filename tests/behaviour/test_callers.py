@@ -10,7 +10,7 @@ import time
 import pytest
 
 from cells import in_cells, in_every_cell, start, SHARING
-from programs import MODELS, PATIENCE, children_of, read_all, read_exactly, read_line, reset
+from programs import MODELS, PATIENCE, children_of, read_all, read_exactly, read_line, reset, takes_less_than
 
 ONE_AT_A_TIME = ("iterative",)
 SIDE_BY_SIDE = ("fork", "prefork", "threads", "pool", "coroutines")
@@ -62,17 +62,16 @@ def test_four_callers_take_the_time_of_the_model(cell):
     """C1 to C4."""
     expected = SLEEPS[cell[0]]
     with start(cell, "sleeper", number=100, workers=2) as server:
-        callers = [server.call() for _ in range(4)]
-        began = time.monotonic()
-        for caller in callers:
-            caller.sendall(b"x")
-        for caller in callers:
-            assert read_exactly(caller, 1) == b"x"
-            caller.close()
-        took = time.monotonic() - began
-        assert took >= expected * 0.1 - 0.09
-        if expected == 1:
-            assert took < 0.39 * max(1, PATIENCE / 20)
+        def four_callers():
+            began = time.monotonic()
+            callers = [server.call() for _ in range(4)]
+            for caller in callers:
+                caller.sendall(b"x")
+            for caller in callers:
+                assert read_exactly(caller, 1) == b"x"
+                caller.close()
+            assert time.monotonic() - began >= expected * 0.1
+        assert takes_less_than((expected + 0.9) * 0.1 * max(1, PATIENCE / 20), four_callers)
 
 
 @in_cells(SIDE_BY_SIDE, ["epoll", "block", "completion", "stale"])
@@ -175,7 +174,8 @@ def test_no_descriptor_is_in_the_wrong_process(cell):
     with start(cell, "tell_pid") as server:
         callers = [server.call() for _ in range(3)]
         pids = [int(read_line(caller)) for caller in callers]
-        assert sockets(server.process.pid) == (1, 0)
+        # The child may speak before its parent has closed the connection.
+        eventually(lambda: sockets(server.process.pid) == (1, 0))
         for pid in pids:
             assert sockets(pid) == (0, 1)
         for caller in callers:
@@ -257,9 +257,11 @@ def test_an_idle_server_costs_nothing(cell):
                 except OSError:
                     pass
             return total
-        before = ticks()
-        time.sleep(1)
-        assert ticks() - before <= 1
+        def is_idle():
+            before = ticks()
+            time.sleep(1)
+            return ticks() - before <= 1
+        eventually(is_idle)  # the last caller has still to be put away
 
 
 # ---- Misbehaviour -------------------------------------------------------------------------------
@@ -346,11 +348,8 @@ def test_a_limit_ends_a_silent_caller(cell, limit):
 
 @in_every_cell
 def test_bytes_put_the_idle_limit_off_but_not_the_total_one(cell):
-    with start(cell, "echo", workers=1, idle=400) as server, server.call() as caller:
-        for _ in range(4):
-            time.sleep(0.15)
-            caller.sendall(b"x")
-            assert caller.recv(1) == b"x"
+    with start(cell, "echo", workers=1, idle=400) as server:
+        eventually(lambda: outlives_the_limit(server, 0.4))
     with start(cell, "echo", workers=1, total=150) as server, server.call() as caller:
         until = time.monotonic() + PATIENCE / 2
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
@@ -359,6 +358,25 @@ def test_bytes_put_the_idle_limit_off_but_not_the_total_one(cell):
                 time.sleep(0.01)
                 if not caller.recv(1):
                     raise AssertionError("a polite end")
+
+
+def outlives_the_limit(server, seconds):
+    """Whether one who talks is still there after that time. None if on a busy machine he was silent for nearly so long."""
+    with server.call() as caller:
+        began = said = time.monotonic()
+        try:
+            while said < began + 1.5 * seconds:
+                time.sleep(seconds / 4)
+                before, said = said, time.monotonic()
+                caller.sendall(b"x")
+                if time.monotonic() - before > 0.8 * seconds:
+                    return None
+                assert caller.recv(1) == b"x"
+        except ConnectionError:
+            if time.monotonic() - before > 0.8 * seconds:
+                return None
+            raise
+    return True
 
 
 @in_cells(MODELS)
@@ -382,10 +400,12 @@ def test_without_descriptors_callers_wait_and_nothing_spins(cell):
         for caller in callers:
             caller.sendall(b"x")
         server.wait_for("event caller")
-        time.sleep(0.2)  # who can be served is
-        before = resource_use(server)
-        time.sleep(0.5)
-        assert resource_use(server) - before <= 0.1
+
+        def nothing_spins():
+            before = resource_use(server)
+            time.sleep(0.5)
+            return resource_use(server) - before <= 0.1
+        eventually(nothing_spins)  # as soon as those are served who can be
         for caller in callers:
             caller.settimeout(PATIENCE)
             assert caller.recv(1) == b"x"

@@ -180,7 +180,6 @@ def test_what_lies_in_the_socket_at_the_stop_is_answered(cell):
             caller.send(b"%d" % number)
         server.wait_for("slow begins")
         assert server.stop() == 0
-        caller.setblocking(False)
         assert [caller.recv(10) for _ in range(5)] == [b"%d" % number for number in range(5)]
         server.wait_for("result recvfrom -1 ESHUTDOWN")
 

@@ -273,8 +273,9 @@ def test_a_lost_request_or_answer_is_repeated(cell, lost):
     """U1, U2."""
     with Answering(lambda data, number: [data.upper()] if number > 2 else []) as server, told_client(cell) as tell:
         tell("connect " + server.address)
-        assert tell("call 5 10 hello") == "5 HELLO"
-        assert server.asked == 3 * [b"hello"]
+        assert tell("call 9 10 hello") == "5 HELLO"
+        # The third question is answered; a fourth may have been asked before the answer came.
+        assert len(server.asked) >= 3 and set(server.asked) == {b"hello"}
 
 
 @in_every_cell
@@ -285,9 +286,8 @@ def test_a_call_that_nobody_answers_fails_within_its_bound(cell):
         answer = tell("call 4 5 hello")
         assert answer.startswith("-ETIMEDOUT 0 call %s: no answer, asked 4 times in " % server.address), answer
         assert 75 <= int(answer.split()[-2])  # 5 + 10 + 20 + 40, and up to a half more
-        assert tell("deadline 20") == "0"
-        assert "asked 1 time in" in tell("call 4 100000 hello")
-        assert server.asked == 5 * [b"hello"]
+        assert "asked 1 time in" in tell("until 20 call 4 100000 hello")
+        assert server.all_asked() == 5 * [b"hello"]
 
 
 @in_every_cell

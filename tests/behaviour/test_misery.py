@@ -106,9 +106,9 @@ def test_x16_a_byte_now_and_then_holds_nobody_else_up(cell):
 @in_cells(SIDE_BY_SIDE)
 def test_bytes_do_not_put_the_total_limit_off(cell):
     count = 3 if cell[0] in ("prefork", "pool") else 20
-    with start(cell, "lines", workers=4, total=300) as server:
-        slow = [server.call() for _ in range(count)]
+    with start(cell, "lines", workers=4, total=1000) as server:  # time enough for the last one
         began = time.monotonic()
+        slow = [server.call() for _ in range(count)]
         left = list(slow)
         while left:
             for caller in list(left):
@@ -117,8 +117,8 @@ def test_bytes_do_not_put_the_total_limit_off(cell):
                 except ConnectionError:
                     left.remove(caller)
             time.sleep(0.01)
-            assert time.monotonic() - began < 0.3 + PATIENCE / 20
-        assert time.monotonic() - began >= 0.25
+            assert time.monotonic() - began < PATIENCE
+        assert time.monotonic() - began >= 1
         for caller in slow:
             caller.close()
         with server.call() as caller:
@@ -142,7 +142,7 @@ def test_x7_callers_who_never_read_cost_no_memory_and_hold_nobody_up(cell):
             try:
                 while caller.send(b"y" * 65536):  # until both ends' buffers are full
                     pass
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionError):  # he may be over the limit already
                 pass
         for _ in range(20):
             still_serves(server)
@@ -233,6 +233,7 @@ def test_x5_x6_x17_whoever_leaves_in_whatever_way_leaves_nothing_behind(cell):
             still_there(bystander, 0)
         still_serves(server)
         settle(server, bystander)  # and each of the two workers has served somebody
+        eventually(descriptors_of_all, pid)
         base = descriptors_of_all(pid)
         for leave in WAYS_TO_LEAVE:
             for _ in range(3):
@@ -241,7 +242,7 @@ def test_x5_x6_x17_whoever_leaves_in_whatever_way_leaves_nothing_behind(cell):
                 still_there(bystander, 1)
             still_serves(server)
         settle(server, bystander)
-        eventually(lambda: descriptors_of_all(pid) == base)
+        eventually(lambda: (descriptors_of_all(pid) or base + 1) <= base)
         if many:
             still_there(bystander, 2)
             bystander.close()

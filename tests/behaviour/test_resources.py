@@ -1,5 +1,6 @@
 """Want of descriptors, memory, processes and threads: callers wait, nothing spins, and it goes on afterwards."""
 
+import contextlib
 import os
 import socket
 import time
@@ -17,21 +18,28 @@ WANTS = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]
 PASSED_OVER = ["ECONNABORTED", "EPROTO", "EPERM", "ENETDOWN", "EINTR"]
 
 
+def tries_within(seconds):
+    """How often a loop tries in so long that rests for 5 ms, 10, and so on. One of them was under way, maybe."""
+    tries, rest = 2, 0.005
+    while seconds > 0:
+        tries, seconds, rest = tries + 1, seconds - rest, min(2 * rest, 1)
+    return tries
+
+
 @in_every_cell
 def test_accept_rests_when_something_is_wanting_and_then_goes_on(cell, tmp_path):
     accept = Refusal("accept", tmp_path)
     with start(cell, "echo", workers=2, refusing=accept) as server:
         still_serves(server)
         for error in WANTS:
+            began = time.monotonic()
             accept.begin(error)
             # More than one: a worker that looked in vain for the caller before may be about to take the first.
             callers = [server.call() for _ in range(3)]
-            began = time.monotonic()
             eventually(lambda: accept.count >= 3)
-            took = time.monotonic() - began
-            # 5, 10, 20, 40, 80 ms: a loop that rests so asks at most so often, and there are two at most.
-            assert accept.count <= 2 * (4 + 200 * took)
-            accept.end()
+            count = accept.end()
+            # There are two loops at most.
+            assert count <= 2 * tries_within(time.monotonic() - began)
             for caller in callers:
                 caller.sendall(b"x")
                 assert read_exactly(caller, 1) == b"x"
@@ -46,11 +54,13 @@ def test_a_starved_accept_asks_ever_less_often(cell, tmp_path):
     accept = Refusal("accept", tmp_path)
     with start(cell, "echo", workers=2, refusing=accept) as server:
         still_serves(server)
+        began = time.monotonic()
         accept.begin("ENOMEM")
         with server.call() as caller:
             caller.sendall(b"x")
-            time.sleep(0.6)  # 5 + 10 + ... + 320 ms: eight of them in two loops
-            assert accept.end() <= 2 * 9
+            time.sleep(0.6)
+            count = accept.end()
+            assert count <= 2 * tries_within(time.monotonic() - began)
             assert read_exactly(caller, 1) == b"x"
         assert sum("event trouble" in line for line in server.lines if line) <= 4
 
@@ -97,7 +107,8 @@ def test_who_is_served_notices_nothing_of_the_want_of_descriptors(cell):
         greedy.sendall(b"h")
         assert read_exactly(greedy, 1) == b"h"
         newcomer = server.call()
-        newcomer.sendall(b"n")
+        with contextlib.suppress(ConnectionError):  # see below
+            newcomer.sendall(b"n")
         if cell[0] != "iterative":
             server.wait_for("event trouble (accept|starting a handler): Too many open files")
         for _ in range(20):
@@ -144,13 +155,15 @@ def test_who_cannot_be_started_now_waits(cell, error, tmp_path):
         bystander = server.call()
         bystander.sendall(b"x")
         assert read_exactly(bystander, 1) == b"x"
+        began = time.monotonic()
         starting.begin(error)
         callers = [server.call() for _ in range(3)]
         for caller in callers:
             caller.sendall(b"y")
         server.wait_for("event trouble (fork|starting a handler): ")
-        time.sleep(0.15)  # 5 + 10 + ... + 160 ms
-        assert starting.count <= 10
+        time.sleep(0.15)
+        count = starting.count
+        assert count <= tries_within(time.monotonic() - began)
         bystander.sendall(b"x")
         assert read_exactly(bystander, 1) == b"x"
         starting.end()
@@ -199,6 +212,7 @@ def test_a_worker_that_cannot_be_replaced_now_is_replaced_later(cell, tmp_path):
     forking = Refusal("fork", tmp_path)
     with start(cell, "die", workers=2, refusing=forking) as server:
         eventually(lambda: len(children_of(server.process.pid)) == 2)
+        began = time.monotonic()
         forking.begin("EAGAIN")
         with server.call() as caller:
             caller.sendall(b"!")
@@ -206,7 +220,8 @@ def test_a_worker_that_cannot_be_replaced_now_is_replaced_later(cell, tmp_path):
         with server.call() as caller:  # the other one serves
             caller.sendall(b"?")
             assert read_all(caller) == b"alive"
-        assert forking.end() <= 2
+        count = forking.end()
+        assert count <= 2 + (time.monotonic() - began) // 1  # once a second
         eventually(lambda: len(children_of(server.process.pid)) == 2)
         assert server.stop() == 0
 
@@ -295,7 +310,8 @@ def test_c10_rounds_of_callers_leave_nothing_behind(cell):
 
         def round_of_callers():
             together(150, lambda _: still_serves(server))
-            eventually(lambda: state() == before)
+            # The last one of before may have had a descriptor still when they were counted.
+            eventually(lambda: all(now <= then for now, then in zip(state(), before)))
             return memory_of(pid)
         callers = [server.call() for _ in range(2)]
         for caller in callers[:1 if cell[0] == "iterative" else 2]:

@@ -19,7 +19,7 @@ from test_stop import WORKERS_ARE_PROCESSES, is_alive
 @in_cells(MODELS, ["epoll", "block", "completion"])
 def test_a_storm_of_signals_changes_nothing(cell):
     """10 kHz, without SA_RESTART, in the server and in each process of it, while it serves and stops."""
-    with start(cell, "echo", workers=2, storm=100, idle=300) as server:
+    with start(cell, "echo", workers=2, storm=100, idle=1500) as server:
         def talk(i):
             data = bytes([i]) * 100000
             with server.call() as caller:
@@ -29,12 +29,12 @@ def test_a_storm_of_signals_changes_nothing(cell):
                 writer.join()
         together(10, talk)
         with server.call() as caller:  # limits are as long as they are without signals
+            began = time.monotonic()
             caller.sendall(b"x")
             assert read_exactly(caller, 1) == b"x"
-            began = time.monotonic()
             with pytest.raises(ConnectionResetError):
                 read_all(caller)
-            assert 0.29 <= time.monotonic() - began < 0.3 + PATIENCE / 40
+            assert 1.5 <= time.monotonic() - began < 1.5 + PATIENCE / 4
         assert server.stop() == 0
         assert int(server.wait_for("result storm of (\\d+) signals").group(1)) > 1000
         assert not any("nterrupted" in line for line in server.lines if line)
@@ -98,11 +98,9 @@ def test_c17_a_hundred_own_children_end_at_once_and_are_left_alone(cell):
 @in_cells(["fork"])
 def test_c7_two_hundred_callers_leave_no_zombie(cell):
     with start(cell, "echo") as server:
-        most = 0
         for _ in range(20):
             together(10, lambda _: still_serves(server))
-            most = max(most, len(children_of(server.process.pid)))
-        assert most <= 15  # those who are about to end
+            eventually(lambda: len(children_of(server.process.pid)) <= 5)  # those who are about to end
         eventually(lambda: children_of(server.process.pid) == [])
         assert server.stop() == 0
 

@@ -182,7 +182,7 @@ def is_alive(pid):
 
 @in_cells(["iterative", "coroutines", "threads", "fork"], ["epoll"])
 def test_it_lives_in_a_foreign_loop(cell):
-    with start(cell, "echo", embedded=1, idle=100) as server:
+    with start(cell, "echo", embedded=1, idle=1500) as server:
         for _ in range(5):
             still_serves(server)
         with server.call() as caller:  # its deadlines are seen without any event
@@ -256,4 +256,4 @@ def test_a_handler_that_keeps_its_loop_is_reported():
         with server.call() as caller:
             caller.sendall(b"x")
             assert read_exactly(caller, 1) == b"x"
-        server.wait_for("event stalled handler hog kept its loop for [23456789]\\d\\d ms")
+        server.wait_for("event stalled handler hog kept its loop for ([2-9]\\d\\d|\\d{4,}) ms")
