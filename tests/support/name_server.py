@@ -123,7 +123,7 @@ class Names:
     SCRIPT = ('mount --bind "$1/hosts" /etc/hosts && mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && '
               'exec "$@"')
 
-    def __init__(self, folder, hosts="", resolv="nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"):
+    def __init__(self, folder, hosts="", resolv="nameserver 127.0.0.1\noptions timeout:3 attempts:1\n"):
         self.folder = str(folder)
         for name, text in (("hosts", hosts), ("resolv.conf", resolv)):
             with open(os.path.join(self.folder, name), "w") as file:

@@ -51,8 +51,9 @@ def test_no_half_close_keeps_our_side_open():
         process.stdin.close()
         peer, _ = door.accept()
         with peer:
-            peer.settimeout(0.2)
+            peer.settimeout(PATIENCE)
             assert read_exactly(peer, 8) == b"question"
+            peer.settimeout(0.2)
             with pytest.raises(socket.timeout):
                 peer.recv(1)
             peer.sendall(b"answer")
@@ -240,7 +241,7 @@ def test_hex_shows_both_directions_on_stderr(upper):
 
 def test_info_tells_what_tcp_knows(upper):
     done = run("connect", upper.address, "--info", "-s", "x")
-    assert re.fullmatch(rb"rtt [\d.]+ ms, give or take [\d.]+; 0 retransmissions; .*\n", done.stderr)
+    assert re.fullmatch(rb"rtt [\d.]+ ms, give or take [\d.]+; \d+ retransmissions?; .*\n", done.stderr)
 
 
 def test_times_begin_each_note(upper):

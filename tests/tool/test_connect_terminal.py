@@ -9,7 +9,7 @@ import termios
 import pytest
 
 from desk import Desk
-from programs import DOORBELL, PATIENCE, read_all, read_line, serve
+from programs import DOORBELL, PATIENCE, read_all, read_exactly, read_line, serve
 
 ESCAPE = b"\x1d"
 
@@ -82,7 +82,7 @@ def test_ctrl_bracket_asks_for_commands(door):
         desk.wait_for(b"connected to")
         desk.type(b"half a line" + ESCAPE)
         desk.wait_for(b"doorbell> ")
-        assert peer.recv(100) == b"half a line"
+        assert read_exactly(peer, 11) == b"half a line"
         desk.type(b"status\n")
         desk.wait_for(rb"11 bytes sent, 0 received")
         desk.wait_for(rb"rtt [\d.]+ ms")

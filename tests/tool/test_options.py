@@ -72,7 +72,8 @@ def test_O4_nodelay_sends_small_writes_at_once():
 
 def test_O6_two_servers_share_a_port():
     with serve("quote", "number one", "127.0.0.1:0", "--sockopt", "reuseport") as one:
-        with serve("quote", "number two", one.address, "--sockopt", "reuseport"):
+        with serve("quote", "number two", one.address, "--sockopt", "reuseport") as two:
+            two.wait_for("listening on")
             answers = []
             for _ in range(100):
                 with one.call() as caller:
@@ -81,8 +82,8 @@ def test_O6_two_servers_share_a_port():
 
 
 def silence_until_sent_away(server):
+    began = time.monotonic()
     with server.call() as caller:
-        began = time.monotonic()
         with pytest.raises(ConnectionResetError):
             read_all(caller)
         return time.monotonic() - began
@@ -92,7 +93,7 @@ def test_O7_a_silent_caller_is_sent_away_after_the_time():
     with serve("upper", "127.0.0.1:0", "--idle", "1s", "-v") as server:
         for _ in range(5):  # a busy machine may be late, but not each time, and never early
             took = silence_until_sent_away(server)
-            assert took > 0.95
+            assert took >= 1
             if took < 1.3:
                 break
         assert took < 1.3

@@ -43,6 +43,7 @@ def test_it_goes_on_as_nobody_once_it_listens(model):
         assert len(pids) > 1 or model not in ("fork", "prefork")
         for pid in pids:
             assert identity(pid) == AS_NOBODY
+        server.wait_for("nobody")
         said = [line for line in server.lines if "nobody" in line]
         assert len(said) == 1 and said[0] == (
             "doorbell serve: goes on as nobody, since root has started it (--user, --stay-root)")
