@@ -16,11 +16,14 @@ def pipes_of(pid):
     """What of a process is a pipe: descriptor and direction, with the pipe's number."""
     found = set()
     for fd in os.listdir("/proc/%d/fd" % pid):
-        target = os.readlink("/proc/%d/fd/%s" % (pid, fd))
-        if int(fd) > 2 and target.startswith("pipe:"):
-            with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
-                flags = int(re.search(r"flags:\s+(\d+)", info.read()).group(1), 8)
-            found.add(("write" if flags & os.O_ACCMODE else "read", target))
+        try:
+            target = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+            if int(fd) > 2 and target.startswith("pipe:"):
+                with open("/proc/%d/fdinfo/%s" % (pid, fd)) as info:
+                    flags = int(re.search(r"flags:\s+(\d+)", info.read()).group(1), 8)
+                found.add(("write" if flags & os.O_ACCMODE else "read", target))
+        except FileNotFoundError:
+            pass  # it was closed just now
     return found
 
 
