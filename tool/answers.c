@@ -61,11 +61,19 @@ ssize_t answer_message(const struct manner *manner, char *data, size_t size, siz
 
 // ---- daytime, time, quote ---------------------------------------------------------------------
 
+// time(2) does not do: it is that of the last tick, and so at the begin of a second tells the one before.
+static time_t this_second(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec;
+}
+
 // The time of day as a text for people, in the way of RFC 867: "Tuesday, February 22, 1982 17:37:43-PST".
 ssize_t answer_daytime(const struct manner *manner, char *data, size_t size, size_t room)
 {
     struct tm parts;
-    time_t now = time(NULL);
+    time_t now = this_second();
     (void)manner, (void)size;
     if (!localtime_r(&now, &parts))
         return NO_ANSWER;
@@ -77,7 +85,7 @@ ssize_t answer_daytime(const struct manner *manner, char *data, size_t size, siz
 ssize_t answer_seconds(const struct manner *manner, char *data, size_t size, size_t room)
 {
     static const int64_t from_1900_to_1970 = 2208988800;
-    uint32_t now = htonl((uint32_t)(time(NULL) + from_1900_to_1970));
+    uint32_t now = htonl((uint32_t)(this_second() + from_1900_to_1970));
     (void)manner, (void)size, (void)room;
     memcpy(data, &now, sizeof now);
     return sizeof now;
@@ -95,7 +103,7 @@ const char *quotation_text(const struct manner *manner)
         "A queue that only grows is a leak with good manners.\r\n",
         "Half a line is not a line, however long it looks.\r\n",
     };
-    size_t day = (size_t)time(NULL) / 86400;
+    size_t day = (size_t)this_second() / 86400;
     return manner->text ? manner->text : texts[day % (sizeof texts / sizeof *texts)];
 }
 

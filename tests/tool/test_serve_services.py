@@ -87,10 +87,13 @@ def test_daytime_tells_the_time_of_day_and_hangs_up(model):
 
 def test_time_is_seconds_since_1900_in_four_bytes():
     with serve("time", "127.0.0.1:0") as server:
-        before = int(time.time())
-        answer = ask(server)
-        assert len(answer) == 4
-        assert before <= struct.unpack(">I", answer)[0] - 2208988800 <= time.time()
+        assert server.port
+        for _ in range(2):
+            time.sleep(1 - time.time() % 1)  # a second has just begun
+            before = int(time.time())
+            answer = ask(server)
+            assert len(answer) == 4
+            assert before <= struct.unpack(">I", answer)[0] - 2208988800 <= time.time()
 
 
 def test_quote_has_a_saying_of_its_own():
