@@ -36,7 +36,7 @@ def test_a_storm_of_signals_changes_nothing(cell):
                 read_all(caller)
             assert 1.5 <= time.monotonic() - began < 1.5 + PATIENCE / 4
         assert server.stop() == 0
-        assert int(server.wait_for("result storm of (\\d+) signals").group(1)) > 1000
+        assert int(server.wait_for("result storm of (\\d+) signals").group(1)) > 100  # one for several that came while others ran
         assert not any("nterrupted" in line for line in server.lines if line)
         server.wait_for("result counts accepted=11 active=0 polite=10 aborted=0 limited=1 ")
 
