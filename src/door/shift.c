@@ -17,8 +17,10 @@
 
 #define REST_MIN (5 * BELL_MS)
 #define REST_MAX BELL_SECOND
-// How long a stopping server goes on to accept those who are in the queue already.
+// How long a stopping server goes on to accept those who are in the queue already. So many of them it accepts
+// anyhow: on a busy machine it may not have had the processor in that time.
 #define LAST_CALLERS_TIME (100 * BELL_MS)
+enum { LAST_CALLERS = 64 };
 
 enum { DOORS_MAX = 64 };
 
@@ -53,6 +55,7 @@ struct shift {
     struct watch stop, cut, parent;
     struct timer grace_timer;
     int64_t last_callers_until;
+    int last_callers; // still to be accepted, if they are there
     bool uses_listeners;
 };
 
@@ -338,7 +341,8 @@ static void door_answered(struct wait_call *call)
     }
     shift->rest = REST_MIN;
     take_in(shift, door, fd);
-    if (shift->state != SHIFT_OPEN && kernel->now() >= shift->last_callers_until) {
+    if (shift->state != SHIFT_OPEN && --shift->last_callers <= 0 &&
+        kernel->now() >= shift->last_callers_until) {
         leave_door(door);
         give_up_listeners(shift);
         return;
@@ -402,6 +406,7 @@ static void begin_stop(struct shift *shift)
                     (unsigned long long)ledger_active(shift->server->ledger));
     int64_t now = kernel->now();
     shift->last_callers_until = now + LAST_CALLERS_TIME;
+    shift->last_callers = LAST_CALLERS;
     shift->grace_timer.at = now + shift->server->options.grace;
     shift->grace_timer.expired = grace_is_over;
     timers_add(&shift->loop.timers, &shift->grace_timer);
