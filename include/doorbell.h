@@ -774,8 +774,8 @@ typedef int bell_dgram_handler(bell_dgram *dgram, void *arg);
 // iterative one, prefork `workers` processes, threads and pool `workers` threads, coroutines
 // `workers` threads, or one. fork is for callers, which datagrams have not: EINVAL.
 //
-// At the stop handlers may still receive what lies in the socket, for 100 ms, and have the grace time to
-// return.
+// At the stop handlers may still receive what lies in the socket, for 100 ms and 64 datagrams at least, and
+// have the grace time to return.
 //
 // address  as for bell_dgram_open; localhost and a port alone are both families, with a handler each
 // options  as for bell_serve; the limits and times of callers are not used

@@ -94,6 +94,7 @@ void dgram_stop(bell_dgram *dgram, int64_t drain_until)
 {
     dgram->stopping = true;
     dgram->drain_until = drain_until;
+    dgram->last_datagrams = drain_until ? DGRAM_LAST : 0;
     if (dgram->endpoint.calls[WAIT_IN])
         wait_cancel(dgram->endpoint.calls[WAIT_IN], -ESHUTDOWN);
     else if (dgram->receiving) // it was woken, and would wait again if there is nothing
@@ -199,7 +200,7 @@ static ssize_t receive(bell_dgram *dgram, struct msghdr *message)
     ssize_t n;
     do {
         bool drains = dgram->stopping;
-        if (drains && kernel->now() >= dgram->drain_until)
+        if (drains && --dgram->last_datagrams < 0 && kernel->now() >= dgram->drain_until)
             return -ESHUTDOWN;
         call.deadline = drains ? WAIT_NOT : dgram->deadline;
         n = wait_in(dgram, &call);

@@ -17,6 +17,7 @@ struct bell_dgram {
     struct listener *listener; // whose descriptor it is; for the layer above
     int64_t deadline;          // of every call that begins
     int64_t drain_until; // once it stops: a point in time; what lies there is received until then
+    int last_datagrams;  // and of that so many however long it takes
     bool stopping;
     struct wait_call *receiving; // while a task is in it, though it may not wait at the moment
     bool is_unix;
@@ -40,7 +41,10 @@ int dgram_init(bell_dgram *ret_dgram, int fd);
 // Ends its calls and its use in this loop. The descriptor stays open, and is the caller's.
 void dgram_finish(bell_dgram *dgram);
 
-// No call waits for datagrams any more: what lies there is received until `drain_until`, then
+// On a busy machine there may be no time until `drain_until`: so many datagrams are received anyhow.
+enum { DGRAM_LAST = 64 };
+
+// No call waits for datagrams any more: what lies there is received until `drain_until` (0: nothing), then
 // bell_recvfrom says ESHUTDOWN.
 void dgram_stop(bell_dgram *dgram, int64_t drain_until);
 
