@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import time
 
 from . import table
 from .caller import Caller
@@ -208,13 +209,13 @@ def has_its_callers(callers):
 def comes_to_rest(server, condition, seconds):
     """True if it has died, or sleeps and the condition holds, for several looks in a row. (Who is never seen asleep
     wants the processor all the while, even if others let him have little of it.)"""
-    looks = 0
-
-    def rests():
-        nonlocal looks
+    looks, end = 0, time.monotonic() + seconds
+    while server.is_alive() and looks < 10:
         looks = looks + 1 if server.is_asleep() and condition() else 0
-        return looks >= 10 or not server.is_alive()
-    return wait_until(rests, seconds)
+        if looks == 0 and time.monotonic() > end:  # who has been seen asleep until then is looked at further
+            return False
+        time.sleep(0.002)
+    return True
 
 
 @check("no-process", "it outlives a failed fork", "M16",
