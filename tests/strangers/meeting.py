@@ -116,8 +116,9 @@ def nothing_moves(port, parties):
     by chance between two steps, however busy the machine is."""
     if any(party.has_words_under_way() for party in parties):
         return False
-    before = ends_at(port), activity(parties)
-    return (None not in before and before == (ends_at(port), activity(parties))
+    pids = processes_of(parties)  # a slow question: some wake up ten times a second, to look whether there is news
+    before = ends_at(port), activity(pids)
+    return (None not in before and before == (ends_at(port), activity(pids)) and pids == processes_of(parties)
             and not any(party.has_words_under_way() for party in parties))  # all that was said by then has been heard
 
 
@@ -130,10 +131,10 @@ def ends_at(port):
     return None if is_in_queue or not has_caller or has_more else sorted(ends, key=str)
 
 
-def activity(parties):
+def activity(pids):
     """How often each thread has been woken; None if one is awake."""
     woken = []
-    for pid in processes_of(parties):
+    for pid in pids:
         try:
             for thread in os.listdir("/proc/%d/task" % pid):
                 with open("/proc/%d/task/%s/status" % (pid, thread)) as text:
