@@ -355,13 +355,13 @@ class Losing(Answering):
         return answers
 
 
-def ask_many(cell, count, word, delays):
+def ask_many(cell, count, word, delays, wrong_max=0):
     with Losing(7464, delays) as server, start(cell, "many_calls", number=count) as asking, asking.call() as teller:
         teller.settimeout(10 * PATIENCE)
         teller.sendall(b"%s%s\n" % (word, server.address.encode()))
         answer = teller.makefile().readline()
         answered, reported, wrong, failed = [int(word) for word in answer.split() if word.isdigit()]
-        assert (answered + reported, wrong, failed) == (count, 0, 0), answer
+        assert (answered + reported + wrong, failed) == (count, 0) and wrong <= wrong_max, answer
         # Of 8 tries each fails with 0.51 to 0.54: fewer than 1 in 100 requests have no answer.
         assert reported < count / 10, answer
         assert len(server.asked) > 1.7 * count
@@ -369,7 +369,13 @@ def ask_many(cell, count, word, delays):
 
 @in_cells(["coroutines"], ["epoll"])
 def test_of_ten_thousand_requests_each_is_answered_or_reported(cell):
-    ask_many(cell, 10000, b"", 0)
+    ask_many(cell, 10000, b"match ", 0)
+
+
+@in_cells(["coroutines"], ["epoll"])
+def test_hardly_a_late_answer_is_taken_for_one_to_another_question(cell):
+    """Of fifty who ask at once one may get a port of another's, to which an answer is still under way."""
+    ask_many(cell, 2000, b"", 0, wrong_max=20)
 
 
 @in_cells(MODELS, ["epoll", "completion"])
