@@ -186,7 +186,7 @@ static void take_program(struct serving *serving, int *argc, char **argv)
         if (strcmp(argv[i], "--") != 0)
             continue;
         *argc = i;
-        serving->program.argv = argv + i + 1;
+        serving->program.argv = argv[i + 1] ? argv + i + 1 : NULL;
         return;
     }
 }
