@@ -42,12 +42,19 @@ const char *failure_word(int negative_errno)
     }
 }
 
-// The failure of the running task, made at its first one. NULL when there is no memory.
+// The last failure of this thread when it has no loop (a loop needs descriptors, and they may be what is
+// missing), or when there was no memory for one of the task's own.
+static _Thread_local struct failure homeless;
+
+// The failure of the running task, made at its first one.
 static struct failure *own_failure(struct task *task)
 {
     if (task && !task->failure)
         task->failure = kernel->allocate(sizeof *task->failure);
-    return task ? task->failure : NULL;
+    if (!task || !task->failure)
+        return &homeless;
+    homeless.text[0] = '\0';
+    return task->failure;
 }
 
 // A sentence is one line of text, whatever names and addresses had in them.
@@ -61,16 +68,14 @@ static void make_printable(char *text)
 int failure_set(int negative_errno, const char *what, ...)
 {
     struct failure *failure = own_failure(task_here(NULL));
-    if (failure) {
-        va_list arguments;
-        va_start(arguments, what);
-        int length = vsnprintf(failure->text, FAILURE_SIZE, what, arguments);
-        va_end(arguments);
-        if (length >= 0 && length < FAILURE_SIZE)
-            (void)snprintf(failure->text + length, FAILURE_SIZE - (size_t)length, ": %s",
-                           failure_word(negative_errno));
-        make_printable(failure->text);
-    }
+    va_list arguments;
+    va_start(arguments, what);
+    int length = vsnprintf(failure->text, FAILURE_SIZE, what, arguments);
+    va_end(arguments);
+    if (length >= 0 && length < FAILURE_SIZE)
+        (void)snprintf(failure->text + length, FAILURE_SIZE - (size_t)length, ": %s",
+                       failure_word(negative_errno));
+    make_printable(failure->text);
     errno = -negative_errno;
     return -1;
 }
@@ -78,13 +83,11 @@ int failure_set(int negative_errno, const char *what, ...)
 int failure_say(int negative_errno, const char *sentence, ...)
 {
     struct failure *failure = own_failure(task_here(NULL));
-    if (failure) {
-        va_list arguments;
-        va_start(arguments, sentence);
-        (void)vsnprintf(failure->text, FAILURE_SIZE, sentence, arguments);
-        va_end(arguments);
-        make_printable(failure->text);
-    }
+    va_list arguments;
+    va_start(arguments, sentence);
+    (void)vsnprintf(failure->text, FAILURE_SIZE, sentence, arguments);
+    va_end(arguments);
+    make_printable(failure->text);
     errno = -negative_errno;
     return -1;
 }
@@ -100,7 +103,7 @@ const char *failure_text(void)
 {
     struct loop *loop = loop_here();
     if (!loop || !loop->current->failure)
-        return "";
+        return homeless.text;
     return loop->current->failure->text;
 }
 
