@@ -36,7 +36,7 @@ static const struct option_row options[] = {
     OPTION('i', "idle", "TIME", OPTION_TIME, FIELD(talk.idle),
            "give up after TIME in which no data came or went", .initial = "never"),
     OPTION('b', "bind", "ADDRESS", OPTION_TEXT, FIELD(bind),
-           "call from this address: 127.0.0.2 or *:5000"),
+           "call from this address, or this port: 127.0.0.2, 5000"),
     OPTION('C', "crlf", NULL, OPTION_SET, FIELD(talk.crlf), "send CR LF for every newline"),
     OPTION(0, "no-half-close", NULL, OPTION_SET, FIELD(talk.no_half_close),
            "keep the sending side open after stdin ends"),
@@ -75,6 +75,15 @@ static const struct option_row options[] = {
     OPTION_END,
 };
 
+static const struct habit habits[] = {
+    {'N', "the end of stdin is passed on anyway, unless --no-half-close says no"},
+    {'U', "what has a slash in it is a Unix socket: doorbell connect /tmp/x.sock"},
+    {'w', "-t TIME limits each attempt to connect, -i TIME the silence"},
+    {'p', "with -l the port is the address, doorbell connect -l 9000; -b PORT calls from a port"},
+    {'k', "-l takes one caller; a server of many is doorbell serve"},
+    {0, NULL},
+};
+
 const struct page connect_page = {
     .name = "connect",
     .summary = "call a server, or wait for a caller, and copy stdin there and what comes to stdout",
@@ -91,6 +100,7 @@ const struct page connect_page = {
         "--whole all of stdin is one, and so is the TEXT of -s). It is a question, which\n"
         "is repeated until it is answered: see below.",
     .options = options,
+    .habits = habits,
     .notes = "Datagrams may be lost, and so may their answers. A question is asked again\n"
              "after 1 s (--retry), then after 2 s, 4 s, ..., each up to a half longer by\n"
              "chance, so that clients that lost their server together do not come back\n"
@@ -213,12 +223,16 @@ static bool take_address(struct settings *settings, int count, char **words)
     return check_kind(settings);
 }
 
-// An address to call from may come without a port: 127.0.0.2, ::1, [::1].
+// An address to call from may come without a port, 127.0.0.2, ::1, [::1], and a port without an address.
 static void take_bind(struct settings *settings)
 {
     const char *bind = settings->bind;
     if (!bind)
         return;
+    if (*bind && strspn(bind, "0123456789") == strlen(bind)) {
+        settings->bind_address = format("*:%s", bind);
+        return;
+    }
     const char *colon = strchr(bind, ':');
     bool in_brackets = bind[0] == '[';
     bool is_path = bind[0] == '@' || strchr(bind, '/');
@@ -300,6 +314,8 @@ static bool check_together(const struct settings *s)
         const char *a_name, *b_name;
     } pairs[] = {
         {s->check, s->listen, "--check", "--listen"},
+        {s->check, s->send, "--check", "--send"},
+        {s->check, s->talk.expect, "--check", "--expect"},
         {s->wait > 0, s->listen, "--wait", "--listen"},
         {s->timeout > 0, s->listen, "--timeout", "--listen"},
         {s->bind, s->listen, "--bind", "--listen"},

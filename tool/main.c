@@ -57,30 +57,55 @@ static int complain_of_command(const char *word)
     const char *near = nearest(word, names);
     if (near)
         complain("there is no command %.60s; did you mean %s?", word, near);
+    else if (word[0] == '-')
+        complain("%.60s: the command comes first, as in doorbell connect %.60s", word, word);
     else
-        complain("there is no command %.60s; doorbell --help lists them", word);
+        complain("there is no command %.60s; doorbell --help lists them", shown(word));
     return EXIT_USAGE;
 }
 
+// A topic by its name, or by so many letters of it that it can only be that one.
+static const struct page *find_topic(const char *word)
+{
+    const struct page *found = NULL;
+    size_t length = strlen(word);
+    for (int i = 0; pages[i]; i++) {
+        if (!strcmp(word, pages[i]->name))
+            return pages[i];
+        if (length == 0 || strncmp(word, pages[i]->name, length) != 0)
+            continue;
+        if (found)
+            return NULL;
+        found = pages[i];
+    }
+    return found;
+}
+
+// What has no page of its own (help, completion, the options of doorbell) is on that of doorbell.
 static const struct page *find_page(const char *word)
 {
     const struct command *command = find_command(word);
-    const char *name = command ? command->name : word;
-    for (int i = 0; pages[i]; i++)
-        if (!strcmp(name, pages[i]->name) ||
-            (pages[i] == &doorbell_page && !strcmp(name, "doorbell")))
-            return pages[i];
-    return NULL;
+    const struct page *page = find_topic(command ? command->name : word);
+    if (!page && (command || !strcmp(word, "doorbell") || !strcmp(word, "--help")))
+        page = &doorbell_page;
+    return page;
 }
 
 static void complain_of_topic(const char *word)
 {
     char list[256] = "";
+    const char *names[32] = {NULL};
     size_t used = 0;
-    for (int i = 1; pages[i] && used < sizeof list; i++)
+    for (int i = 1; pages[i] && used < sizeof list; i++) {
+        names[i - 1] = pages[i]->name;
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i > 1 ? ", " : "",
                                  pages[i]->name);
-    complain("there is no help on %.60s; there is on %s", word, list);
+    }
+    const char *near = nearest(word, names);
+    if (near)
+        complain("there is no help on %.60s; did you mean %s?", word, near);
+    else
+        complain("there is no help on %.60s; there is on %s", word, list);
 }
 
 // doorbell help [--manual] [PAGE [WORDS]]
@@ -109,10 +134,18 @@ static int help_main(int argc, char **argv)
 
 static int completion_main(int argc, char **argv)
 {
-    const char *shell = argc > 1 ? argv[1] : "";
+    if (argc < 2) {
+        complain("completion: for which shell? There are bash, zsh, fish");
+        return EXIT_USAGE;
+    }
+    const char *shell = argv[1];
+    if (!strcmp(shell, "--help") || !strcmp(shell, "-h")) {
+        print_help(&doorbell_page, stdout);
+        return EXIT_DONE;
+    }
     if (print_completion(shell, stdout))
         return EXIT_DONE;
-    complain("completion %.60s: there are bash, zsh, fish", shell);
+    complain("completion %.60s: there are bash, zsh, fish", shown(shell));
     return EXIT_USAGE;
 }
 

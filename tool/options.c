@@ -165,6 +165,16 @@ static bool take(const struct option_row *row, void *settings, const char *text)
     }
 }
 
+static void complain_of_letter(const struct page *page, char letter)
+{
+    for (const struct habit *habit = page->habits; habit && habit->letter; habit++)
+        if (habit->letter == letter) {
+            complain("there is no option -%c: %s", letter, habit->instead);
+            return;
+        }
+    complain("there is no option -%c; doorbell %s --help lists them", letter, page->name);
+}
+
 // What getopt_long(3) did not like, in a sentence.
 static void complain_of(const struct page *page, const struct grammar *grammar, int answer,
                         char **argv)
@@ -173,8 +183,7 @@ static void complain_of(const struct page *page, const struct grammar *grammar, 
     if (answer == ':') {
         const struct option_row *row = find_row(grammar, optopt);
         if (row)
-            complain("%s needs %s %s after it", name_of(row),
-                     strchr("AEIOU", *row->argument) ? "an" : "a", row->argument);
+            complain("%s needs %s after it", name_of(row), row->argument);
         return;
     }
     if (optopt >= FIRST_VALUE) {
@@ -182,7 +191,7 @@ static void complain_of(const struct page *page, const struct grammar *grammar, 
         return;
     }
     if (optopt) {
-        complain("there is no option -%c; doorbell %s --help lists them", optopt, page->name);
+        complain_of_letter(page, (char)optopt);
         return;
     }
     const char *names[ROWS_MAX + 1] = {NULL};
@@ -223,5 +232,10 @@ int parse_options(const struct page *page, void *settings, int argc, char **argv
         if (!take(row, settings, optarg))
             return PARSED_BAD;
     }
-    return optind;
+    const struct common *common = settings;
+    const unsigned families = BELL_IPV4_ONLY | BELL_IPV6_ONLY;
+    if ((common->flags & families) != families)
+        return optind;
+    complain("--ipv6 makes no sense with --ipv4");
+    return PARSED_BAD;
 }

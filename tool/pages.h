@@ -11,6 +11,12 @@ struct example {
     const char *remark; // or NULL
 };
 
+// A letter that the users of nc are used to, which is no option here.
+struct habit {
+    char letter;
+    const char *instead; // what does the same, or why nothing is needed
+};
+
 struct page {
     const char *name;         // "connect"; "doorbell" for the command as a whole
     const char *summary;      // a line
@@ -19,6 +25,7 @@ struct page {
     const char *table_title;  // of words that the command takes, such as services; or NULL
     const char *table;        // lines, indented
     const struct option_row *options;
+    const struct habit *habits;     // up to one without a letter; or NULL
     const char *notes;              // after the options; or NULL
     const struct example *examples; // up to one without a command
     // Lines of a table that the program makes itself, after `description`; or NULL.

@@ -18,6 +18,14 @@ void parts_list_services(char *ret_list, size_t size)
         used += (size_t)snprintf(ret_list + used, size - used, "%s%s", used ? ", " : "", at->name);
 }
 
+// What is not meant to be sent: 7464, host:port, a path, @name. Without blanks.
+static bool may_be_address(const char *word)
+{
+    if (strpbrk(word, " \t\n"))
+        return false;
+    return word[0] == '@' || strpbrk(word, ":/") || strspn(word, "0123456789") == strlen(word);
+}
+
 static const struct service *find_service(const char *word)
 {
     const char *names[32] = {NULL};
@@ -31,17 +39,12 @@ static const struct service *find_service(const char *word)
     parts_list_services(list, sizeof list);
     if (near)
         complain("there is no service %.60s; did you mean %s?", word, near);
+    else if (*word && may_be_address(word))
+        complain("%.200s is an address; a service comes first: doorbell serve echo %.200s", word,
+                 word);
     else
-        complain("there is no service %.60s; there are %s", word, list);
+        complain("there is no service %.60s; there are %s", shown(word), list);
     return NULL;
-}
-
-// What is not meant to be sent: 7464, host:port, a path, @name. Without blanks.
-static bool may_be_address(const char *word)
-{
-    if (strpbrk(word, " \t\n"))
-        return false;
-    return word[0] == '@' || strpbrk(word, ":/") || strspn(word, "0123456789") == strlen(word);
 }
 
 // A line, for people who read it at a terminal.

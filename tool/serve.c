@@ -92,6 +92,18 @@ static const struct option_row options[] = {
     OPTION_END,
 };
 
+static const struct habit habits[] = {
+    {'l', "serve listens anyway"},
+    {'k', "serve takes many callers anyway; -1 for one only"},
+    {'p', "the port is the address: doorbell serve echo 7464"},
+    {'u', "udp: stands in front of the address: doorbell serve echo udp:7464"},
+    {'U', "what has a slash in it is a Unix socket: doorbell serve echo /tmp/x.sock"},
+    {'N', "a server goes on until its caller has finished"},
+    {'e', "a program for each caller is doorbell serve exec 7464 -- PROGRAM"},
+    {'c', "a program for each caller is doorbell serve exec 7464 -- PROGRAM"},
+    {0, NULL},
+};
+
 const struct page serve_page = {
     .name = "serve",
     .summary =
@@ -118,6 +130,7 @@ const struct page serve_page = {
              "                    stdout; PEER, LOCAL and what UCSPI says in its environment\n"
              "  files DIR         the files beneath DIR, for browsers              HTTP/1.1",
     .options = options,
+    .habits = habits,
     .notes = "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a\n"
              "second one ends at once. -v prints a line for each caller, --json the same for\n"
              "programs.\n"

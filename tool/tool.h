@@ -89,5 +89,8 @@ void quote(const char *bytes, size_t size, char *ret_text, size_t text_size);
 // Puts question marks for what is not printable ASCII in a name that somebody else has chosen.
 void make_printable(char *text);
 
+// A word as it is told to people: '' when there is nothing to see.
+const char *shown(const char *word);
+
 // The nearest of `names` to a word that is none of them; NULL when none is near.
 const char *nearest(const char *word, const char *const *names);

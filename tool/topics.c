@@ -21,8 +21,16 @@ const struct page doorbell_page = {
              "  doorbell serve echo                 listens on localhost:7464\n"
              "  doorbell connect                    calls localhost:7464\n"
              "\n"
-             "doorbell help COMMAND says more; so do doorbell help addresses and doorbell help\n"
-             "exit-codes. A command may be cut short: doorbell s, doorbell c.",
+             "doorbell help COMMAND says more; doorbell help TOPIC tells what they share:\n"
+             "  addresses   how to write whom to call and where to listen\n"
+             "  exit-codes  what a script can tell apart\n"
+             "  script      the steps of connect --script and --do\n"
+             "  options     socket options by name; with their values here\n"
+             "  ports       what their numbers mean: doorbell help ports 80\n"
+             "  types       the kinds of sockets that this kernel has\n"
+             "  transports  TCP or UDP? doorbell help transports no-loss 100ms\n"
+             "\n"
+             "A command may be cut short: doorbell s, doorbell c.",
     .operands = "serve connect resolve help completion",
 };
 
@@ -104,8 +112,8 @@ const struct page script_page = {
         "  connect [ADDRESS]      call; without it the first step that needs a\n"
         "                         connection calls\n"
         "  accept                 with -l: take the next caller\n"
-        "  send \"TEXT\" [times N] in one write (N writes)\n"
-        "  trickle \"TEXT\" TIME   a byte, and after each TIME the next\n"
+        "  send \"TEXT\" [times N]  in one write (N writes)\n"
+        "  trickle \"TEXT\" TIME    a byte, and after each TIME the next\n"
         "  read N                 read N bytes, whatever they are; N may be 4k\n"
         "  read line, read end    up to a newline, or to the end of the stream\n"
         "  expect \"TEXT\"          what comes next must be TEXT\n"

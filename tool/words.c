@@ -211,9 +211,20 @@ void make_printable(char *text)
 
 // ---- Near words -------------------------------------------------------------------------------
 
+const char *shown(const char *word)
+{
+    return *word ? word : "''";
+}
+
 static int least(int a, int b)
 {
     return a < b ? a : b;
+}
+
+// Capitals are no other letters here.
+static bool is_same(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
 // Letters that differ, are missing, too many, or have changed places with their neighbours (the distance
@@ -232,8 +243,8 @@ static int distance(const char *a, const char *b)
                 continue;
             }
             int least_so_far = least(rows[i - 1][j], rows[i][j - 1]) + 1;
-            least_so_far = least(least_so_far, rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            least_so_far = least(least_so_far, rows[i - 1][j - 1] + !is_same(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && is_same(a[i - 1], b[j - 2]) && is_same(a[i - 2], b[j - 1]))
                 least_so_far = least(least_so_far, rows[i - 2][j - 2] + 1);
             rows[i][j] = (unsigned char)least_so_far;
         }

@@ -27,3 +27,55 @@ def test_want_of_descriptors_is_told_in_words():
         resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))
 
     assert complaint("serve", "echo", "0", code=6, preexec_fn=five) == "doorbell: listen 0: Too many open files"
+
+
+@pytest.mark.parametrize("words, said", [
+    (["CONNECT"], "did you mean connect?"),
+    (["serve", "ECHO"], "did you mean echo?"),
+    (["help", "adresses"], "did you mean addresses?"),
+    (["-v", "connect"], "-v: the command comes first, as in doorbell connect -v"),
+    ([""], "there is no command ''"),
+    (["serve", ""], "there is no service ''"),
+    (["serve", "7464"], "7464 is an address; a service comes first: doorbell serve echo 7464"),
+    (["completion"], "for which shell? There are bash, zsh, fish"),
+    (["connect", "--do"], "--do needs STEPS after it"),
+    (["serve", "echo", "0", "--ready-fd"], "--ready-fd needs N after it"),
+    (["serve", "echo", "0", "-4", "-6"], "--ipv6 makes no sense with --ipv4"),
+    (["connect", "-46"], "--ipv6 makes no sense with --ipv4"),
+    (["connect", "-z", "-s", "hello"], "--check makes no sense with --send"),
+    (["connect", "-z", "-e", "hello"], "--check makes no sense with --expect"),
+])
+def test_the_right_word_is_told(words, said):
+    assert said in complaint(*words)
+
+
+@pytest.mark.parametrize("words, instead", [
+    (["connect", "-N"], "--no-half-close"),
+    (["connect", "-U", "/tmp/x"], "a Unix socket: doorbell connect /tmp/x.sock"),
+    (["connect", "-w", "3"], "-t TIME"),
+    (["connect", "-lp", "9000"], "doorbell connect -l 9000"),
+    (["connect", "-lk", "9000"], "doorbell serve"),
+    (["serve", "echo", "-lk", "7"], "serve listens anyway"),
+    (["serve", "echo", "-e", "/bin/cat"], "doorbell serve exec 7464 -- PROGRAM"),
+    (["serve", "echo", "-p", "7464"], "doorbell serve echo 7464"),
+    (["serve", "echo", "-u", "7464"], "doorbell serve echo udp:7464"),
+])
+def test_a_letter_of_nc_is_told_what_does_the_same(words, instead):
+    said = complaint(*words)
+    assert said.startswith("doorbell: there is no option -") and instead in said
+
+
+def test_each_topic_is_on_the_first_page_and_may_be_cut_short():
+    first = run("help").stdout.decode()
+    for topic in ("addresses", "exit-codes", "script", "options", "ports", "types", "transports"):
+        assert "\n  %-12s" % topic in first
+        assert run("help", topic[:3]).stdout == run("help", topic).stdout != b""
+    assert run("help", "completion").stdout == run("completion", "--help").stdout == first.encode()
+    assert "did you mean types?" in complaint("help", "typs")
+
+
+def test_the_columns_of_the_scripts_help_are_columns():
+    lines = run("help", "script").stdout.decode().splitlines()
+    steps = lines[lines.index("  connect [ADDRESS]      call; without it the first step that needs a"):]
+    steps = steps[:steps.index("")]
+    assert len(steps) > 15 and all(line[24] == " " and line[25] != " " for line in steps), steps

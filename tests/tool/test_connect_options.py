@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from networks import own_network
 from programs import DOORBELL, IS_WATCHED, OWN_HOST, PATIENCE, closed_port, read_exactly, run, serve, spare_port
 
 
@@ -177,6 +178,16 @@ def test_bind_chooses_the_address_to_call_from(bind):
         peer.close()
         assert address[0] == "127.0.0.2"
         assert process.wait(PATIENCE) == 0
+
+
+def test_bind_may_be_a_port_alone():
+    with own_network(), socket.create_server(("127.0.0.1", 7464)) as door:
+        process = subprocess.Popen([DOORBELL, "connect", "127.0.0.1:7464", "-b", "5000", "-s", ""])
+        peer, address = door.accept()
+        peer.close()
+        assert address == ("127.0.0.1", 5000)
+        assert process.wait(PATIENCE) == 0
+    assert b"port 70000 is above 65535" in run("connect", "127.0.0.1:1", "-b", "70000").stderr
 
 
 def test_bind_may_have_a_port_and_may_be_ipv6():

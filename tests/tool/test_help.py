@@ -120,7 +120,7 @@ def test_a_wrong_word_gets_the_nearest_right_one(words, near):
 
 
 @pytest.mark.parametrize("words, why", [
-    (["connect", "-t"], b"--timeout needs a TIME after it"),
+    (["connect", "-t"], b"--timeout needs TIME after it"),
     (["connect", "-t", "5"], b"a time is a number above 0 with us, ms, s or m"),
     (["connect", "-t", "5h"], b"a time is a number above 0"),
     (["connect", "-t", "0s"], b"a time is a number above 0"),
