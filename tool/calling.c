@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // ---- Calling ----------------------------------------------------------------------------------
@@ -97,15 +98,29 @@ static int talk_to(bell_conn *conn, const struct talk *talk, bool owned)
     return type == SOCK_DGRAM && asks ? ask(conn, talk) : exchange(conn, talk, owned);
 }
 
+// The kernel says "refused" of every file that is no socket, too.
+static bool is_other_file(const char *address)
+{
+    struct stat status;
+    const char *path = strstr(address, ":/") ? strchr(address, ':') + 1 : address;
+    return strchr(path, '/') && stat(path, &status) == 0 && !S_ISSOCK(status.st_mode);
+}
+
+static int complain_of_calling(const char *address, int error)
+{
+    if (error == ECONNREFUSED && is_other_file(address))
+        complain("connect %.200s: there is a file that is no socket", address);
+    else
+        complain("%s", bell_error());
+    return (int)exit_code_of(error);
+}
+
 static int call_and_converse(const struct settings *settings)
 {
     int64_t began = bell_now();
     bell_conn *conn = call(settings);
-    if (!conn) {
-        int code = (int)exit_code_of(errno);
-        complain("%s", bell_error());
-        return code;
-    }
+    if (!conn)
+        return complain_of_calling(settings->address, errno);
     tell_connected(conn, settings, bell_now() - began);
     bool is_dgram = socket_type(bell_fd(conn)) == SOCK_DGRAM;
     if (!settings->check)

@@ -6,6 +6,7 @@
 
 #include "play.h"
 
+#include "holder.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -455,9 +456,13 @@ static int listen_and_play(struct play *play)
         .log = tell_listening,
     };
     play->server = bell_server_open(hand_over, play, &how);
-    if (!play->server || bell_server_listen(play->server, play->settings->address) < 0) {
+    const char *address = play->settings->address;
+    if (!play->server) {
         play->code = (int)exit_code_of_listen(errno);
         complain("%s", bell_error());
+    } else if (bell_server_listen(play->server, address) < 0) {
+        play->code = (int)exit_code_of_listen(errno);
+        complain_of_listening(address, errno, true);
     } else if (bell_server_run(play->server) < 0 && play->code == EXIT_DONE) {
         play->code = (int)exit_code_of(errno);
         complain("%s", bell_error());

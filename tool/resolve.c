@@ -343,6 +343,17 @@ static int look_at_all(const char *operand, const struct bell_host *host,
     return reached ? 0 : error;
 }
 
+// The failure, without the port that we have put behind what was written.
+static void complain_as_written(const char *operand, const char *address)
+{
+    const char *why = bell_error();
+    size_t size = strlen(address);
+    if (strncmp(why, address, size) != 0)
+        complain("%s", why);
+    else
+        complain("%.200s%s", operand, why + size);
+}
+
 static int resolve_into(struct bell_host *host, const char *operand,
                         const struct settings *settings)
 {
@@ -351,7 +362,7 @@ static int resolve_into(struct bell_host *host, const char *operand,
     complete(operand, address, sizeof address);
     if (bell_resolve(address, &way, host) < 0) {
         int error = errno;
-        complain("%s", bell_error());
+        complain_as_written(operand, address);
         return exit_code_of_name(error);
     }
     if (settings->try && !port_of(&host->addresses[0])) {

@@ -175,7 +175,8 @@ static int run_server(bell_server *server)
 {
     if (bell_server_run(server) == 0)
         return EXIT_DONE;
-    int code = (int)exit_code_of(errno);
+    // EAGAIN is want of processes or threads here, and no name server that does not answer.
+    int code = errno == EAGAIN ? EXIT_BROKEN : (int)exit_code_of(errno);
     complain("%s", bell_error());
     return code;
 }

@@ -20,6 +20,7 @@ enum exit_code exit_code_of(int error)
     case EBADF:
     case ENOTSOCK:
     case EPROTOTYPE:
+    case ENODEV: // an interface that a socket option names
         return EXIT_USAGE;
     case ESOCKTNOSUPPORT:
         return EXIT_KERNEL;
@@ -43,7 +44,8 @@ enum exit_code exit_code_of(int error)
 enum exit_code exit_code_of_listen(int error)
 {
     enum exit_code code = exit_code_of(error);
-    return code == EXIT_REFUSED || error == EADDRINUSE ? EXIT_LISTEN : code;
+    bool is_place = error == EADDRINUSE || error == ENOENT; // ENOENT: the folder of a socket file
+    return code == EXIT_REFUSED || is_place ? EXIT_LISTEN : code;
 }
 
 static int type_of(const char *address)

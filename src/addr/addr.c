@@ -294,6 +294,8 @@ static int parse_ipv6(struct part host, bool url, struct addr *addr, struct text
 {
     const char *percent = find(host, '%');
     struct part number = percent ? before(host, percent) : host;
+    if (host.size == 0)
+        return refuse(why, -EINVAL, "there is no IPv6 address between the brackets");
     if (!is_ipv6(number))
         return refuse(why, -EINVAL, "%s is not an IPv6 address", show(host).text);
     memcpy(addr->host, number.at, number.size);
@@ -346,7 +348,8 @@ static int refuse_colons(struct part text, const char *last, struct text *why)
                       show(text).text, show(host).text, show(port).text);
     if (is_ipv6(text))
         return refuse(why, -EINVAL, "the port is missing: write [%s]:PORT", show(text).text);
-    return refuse(why, -EINVAL, "%s has too many colons", show(text).text);
+    return refuse(why, -EINVAL, "%s has too many colons: HOST:PORT, or tcp: udp: unix: in front",
+                  show(text).text);
 }
 
 static int parse_inet(struct part text, bool url, struct addr *addr, struct text *why)

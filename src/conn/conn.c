@@ -122,7 +122,10 @@ bell_conn *bell_attach(int fd)
     if (conn)
         conn_forget(conn);
     conn_free(conn);
-    failure_set(rc, "attach descriptor %d", fd);
+    if (rc == -EBADF)
+        failure_say(rc, "attach descriptor %d: no such descriptor is open", fd);
+    else
+        failure_set(rc, "attach descriptor %d", fd);
     return NULL;
 }
 

@@ -14,6 +14,7 @@
 #include "door/sockopts.h"
 #include "door/udp.h"
 #include "kernel/kernel.h"
+#include "name/name.h"
 #include "wait/failure.h"
 
 // A port that the kernel chose for the first family may be taken in the second one.
@@ -230,7 +231,7 @@ static int resolve_failed(const struct opening *opening, const struct addr *addr
 {
     int error = code == EAI_MEMORY ? -ENOMEM : code == EAI_SERVICE ? -EINVAL : -EADDRNOTAVAIL;
     (void)failure_say(error, "listen %.200s: %.100s: %s", opening->address,
-                      code == EAI_SERVICE ? addr->port : addr->host, gai_strerror(code));
+                      code == EAI_SERVICE ? addr->port : addr->host, name_reason(code));
     return error;
 }
 
@@ -394,6 +395,8 @@ static int check_inherited(const struct opening *opening, int fd, int *ret_type)
     int listens = 0;
     socklen_t size = sizeof listens;
     int rc = kernel->getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+    if (rc == -EBADF)
+        return failure_say(rc, "listen %.100s: no such descriptor is open", opening->address), rc;
     if (rc < 0)
         return fail(opening, rc);
     size = sizeof *ret_type;

@@ -73,7 +73,7 @@ static int copy_options(struct bell_server *server, const struct bell_server_opt
                            options->size, sizeof *options);
     int rc = check_ranges(options);
     if (rc == 0)
-        rc = sockopts_check(options->sockopts, "options.sockopts");
+        rc = sockopts_check(options->sockopts, "");
     if (rc < 0)
         return rc;
 

@@ -49,7 +49,7 @@ int sockopts_check(const char *text, const char *what)
     int rc = 0;
     while (text && (rc = sockopt_next(&text, &option, why, sizeof why)) > 0)
         continue;
-    return rc < 0 ? failure_say(rc, "%s: %s", what, why), rc : 0;
+    return rc < 0 ? failure_say(rc, "%s%s%s", what, *what ? ": " : "", why), rc : 0;
 }
 
 static void read_value(int fd, int index, const struct sockopt_about *about, char *ret_text,

@@ -56,6 +56,9 @@ struct name_host {
 int name_resolve_host(const struct addr *addr, enum addr_family family, int64_t deadline,
                       struct name_host *ret_host, const char **ret_reason);
 
+// What an EAI_ code means, in words for whoever wrote the name; the resolver's own where they say it.
+const char *name_reason(int code);
+
 // The errno of the resolver's EAI_ codes, negative.
 //
 // system_error  errno, which counts after EAI_SYSTEM

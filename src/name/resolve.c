@@ -137,6 +137,11 @@ static struct lookup *new_lookup(const struct question *question)
     return lookup;
 }
 
+const char *name_reason(int code)
+{
+    return code == EAI_SERVICE ? "there is no service of this name" : gai_strerror(code);
+}
+
 int name_error(int code, int system_error)
 {
     switch (code) {
@@ -165,7 +170,7 @@ static int take_answer(const struct lookup *lookup, struct name_list *list, cons
     if (rc == 0)
         interleave(lookup->list, list);
     else if (lookup->code != EAI_SYSTEM && lookup->code != EAI_MEMORY)
-        *ret_reason = gai_strerror(lookup->code);
+        *ret_reason = name_reason(lookup->code);
     if (rc == 0 && list->count == 0)
         rc = -ENOENT;
     return rc;
@@ -180,6 +185,8 @@ static int look_up(const struct question *question, struct name_list *list, cons
     if (rc < 0)
         return rc;
     rc = take_answer(lookup, list, ret_reason);
+    if (rc == -ENOENT && question->addr->family == ADDR_V6 && strchr(question->addr->host, '%'))
+        *ret_reason = "there is no interface of this name"; // the rest of it is a number
     if (rc == 0 && question->official && lookup->list->ai_canonname)
         (void)snprintf(question->official, ADDR_HOST_SIZE, "%s", lookup->list->ai_canonname);
     lookup->job.release(&lookup->job);

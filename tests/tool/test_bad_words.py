@@ -1,10 +1,12 @@
 """What people type who do not know the command yet: each mistake is told in one line, with what would be right."""
 
+import os
 import resource
+import subprocess
 
 import pytest
 
-from programs import WRAP, run
+from programs import DOORBELL, IS_WATCHED, PATIENCE, WRAP, run, serve
 
 
 def complaint(*words, code=2, **options):
@@ -79,3 +81,37 @@ def test_the_columns_of_the_scripts_help_are_columns():
     steps = lines[lines.index("  connect [ADDRESS]      call; without it the first step that needs a"):]
     steps = steps[:steps.index("")]
     assert len(steps) > 15 and all(line[24] == " " and line[25] != " " for line in steps), steps
+
+
+@pytest.mark.parametrize("words, code, said", [
+    (["connect", "localhost:no-service"], 2, "connect localhost:no-service: no-service: there is no service of this name"),
+    (["serve", "echo", "localhost:no-service"], 2, "no-service: there is no service of this name"),
+    (["resolve", "7464"], 2, "7464: 7464 is not an IPv4 address"),
+    (["connect", "fd:77"], 2, "descriptor 77: no such descriptor is open"),
+    (["serve", "echo", "fd:77"], 2, "listen fd:77: no such descriptor is open"),
+    (["connect", "[]:7464"], 2, "there is no IPv6 address between the brackets"),
+    (["connect", "tpc:localhost:7464"], 2, "HOST:PORT, or tcp: udp: unix: in front"),
+    (["connect", "[fe80::1%nobody]:7464"], 3, "fe80::1%nobody: there is no interface of this name"),
+    (["connect", "/usr"], 4, "connect /usr: there is a file that is no socket"),
+    (["connect", "unix:/etc/passwd"], 4, "connect unix:/etc/passwd: there is a file that is no socket"),
+    (["serve", "echo", "0", "--sockopt", "nodelay=2"], 2, "doorbell: socket option nodelay: 0 or 1 is wanted, not 2"),
+    (["serve", "echo", "0", "--sockopt", "bindtodevice=no"], 2, "socket option bindtodevice: No such device"),
+    (["connect", "localhost:1", "--sockopt", "bindtodevice=no"], 2, "socket option bindtodevice: No such device"),
+    (["serve", "echo", "/no/such/folder/socket"], 8, "listen /no/such/folder/socket: No such file or directory"),
+])
+def test_the_reason_is_told_in_words_of_the_command(words, code, said):
+    assert said in complaint(*words, code=code)
+
+
+def test_a_script_that_listens_says_who_has_the_port():
+    with serve("echo", "127.0.0.1:0") as server:
+        said = complaint("connect", "-l", server.address, "--do", "accept", code=8)
+        assert said.endswith("in use by doorbell (pid %d)" % server.process.pid), said
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or IS_WATCHED, reason="root, and one process without threads")
+def test_want_of_processes_is_no_time_out():
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "prlimit", "--nproc=1"]
+    done = subprocess.run([*nobody, DOORBELL, "serve", "echo", "127.0.0.1:0", "-m", "prefork"], capture_output=True,
+                          timeout=PATIENCE)
+    assert done.returncode == 6 and b"Resource temporarily unavailable" in done.stderr, done

@@ -125,7 +125,7 @@ def test_without_a_name_server_it_is_told_so(names):
     (["/tmp/x.sock"], "only hosts have names"),
     (["*:80"], "only hosts have names"),
     (["localhost", "--try"], "--try needs a port"),
-    (["-46", "localhost"], "the flags make no sense"),
+    (["-46", "localhost"], "--ipv6 makes no sense with --ipv4"),
     (["-t", "5", "localhost"], "a time is a number above 0"),
 ])
 def test_A4_what_is_no_name_or_port_is_told(words, why):
