@@ -55,6 +55,10 @@ final class Course {
         if (words.length > defaults.length) {
             throw new Failure(2, "usage: " + usage);
         }
+        // A port alone would be an address: 5000 is 0.0.19.136 for getByName.
+        if (usage.startsWith("[HOST") && words.length > 0 && words[0].matches("(?s)-.*|[0-9]*")) {
+            throw new Failure(2, "'" + words[0] + "' is not a host: the host comes first, then the port");
+        }
         System.arraycopy(words, 0, defaults, 0, words.length);
         return defaults;
     }

@@ -40,6 +40,11 @@ sub arguments {
         print STDERR "usage: $0 $usage\n";
         exit 2;
     }
+    # A port alone would be an address: 5000 is 0.0.19.136 for getaddrinfo.
+    if ($usage =~ /^\[HOST/ && @ARGV && $ARGV[0] =~ /^(?:-.*|[0-9]*)\z/s) {
+        print STDERR "$0: '$ARGV[0]' is not a host: the host comes first, then the port\n";
+        exit 2;
+    }
     return (@ARGV, @defaults[scalar(@ARGV) .. $#defaults]);
 }
 

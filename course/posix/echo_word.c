@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     }
     const char *word = argv[2];
     int port = argc == 4 ? port_or_exit(argv[3]) : 7; // 7 is the echo service's
-    int sock = call_or_exit(argv[0], argv[1], port);
+    int sock = call_or_exit(argv[0], host_or_exit(argv[1]), port);
 
     int differs = try_echo(sock, word, strlen(word));
     close(sock);

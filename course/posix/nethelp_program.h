@@ -24,6 +24,15 @@ static inline int port_or_exit(const char *text)
     exit(2);
 }
 
+// A port alone would be an address: 5000 is 0.0.19.136 for getaddrinfo().
+static inline const char *host_or_exit(const char *text)
+{
+    if (text[0] != '-' && text[strspn(text, "0123456789")] != '\0')
+        return text;
+    fprintf(stderr, "'%s' is not a host: the host comes first, then the port\n", text);
+    exit(2);
+}
+
 // If standard output is closed, the next socket gets its number, and printf() talks to the
 // peer. So the free places are taken, by what can be read only: writing there fails, as it should.
 static inline void fill_standard_streams(void)
@@ -103,5 +112,5 @@ static inline int call_from(int argc, char **argv, int default_port)
     if (argc > 3)
         usage(argv[0], "[HOST [PORT]]");
     int port = argc > 2 ? port_or_exit(argv[2]) : default_port;
-    return call_or_exit(argv[0], argc > 1 ? argv[1] : "localhost", port);
+    return call_or_exit(argv[0], argc > 1 ? host_or_exit(argv[1]) : "localhost", port);
 }

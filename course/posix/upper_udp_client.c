@@ -61,8 +61,9 @@ int main(int argc, char **argv)
         usage(argv[0], "[HOST [PORT [OWN_PORT]]]");
     int port = argc > 2 ? port_or_exit(argv[2]) : 9876;
     int own_port = argc > 3 ? port_or_exit(argv[3]) : 0;
+    const char *host = argc > 1 ? host_or_exit(argv[1]) : "localhost";
     fill_standard_streams();
-    struct addrinfo *all = find_addresses(argc > 1 ? argv[1] : "localhost", port, SOCK_DGRAM);
+    struct addrinfo *all = find_addresses(host, port, SOCK_DGRAM);
     if (!all)
         DieWithUserMessage(argv[0], net_error);
 

@@ -39,6 +39,9 @@ def arguments(defaults, usage):
     if len(words) > len(defaults):
         print("usage: %s %s" % (sys.argv[0], usage), file=sys.stderr)
         sys.exit(2)
+    # A port alone would be an address: 5000 is 0.0.19.136 for getaddrinfo.
+    if words and usage.startswith("[HOST") and (words[0].isdigit() or words[0][:1] in ("", "-")):
+        fail("'%s' is not a host: the host comes first, then the port" % words[0], 2)
     return [*words, *defaults[len(words):]]
 
 

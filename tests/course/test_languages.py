@@ -171,6 +171,20 @@ def test_wrong_usage_is_2(kind):
         assert done.returncode == 2 and b"' is not a port" in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["posix", "java", *SCRIPTS])
+def test_a_port_where_the_host_belongs_is_2(kind, program, request):
+    # Java takes its time to start, and has the one check for all.
+    for service in ["upper", "upper_udp"] if kind == "java" else SERVICES:
+        name = client_of(service)
+        if kind == "java":
+            words = [*languages.JAVA, "-cp", str(request.getfixturevalue("classes")), languages.java_name(name)]
+        else:
+            words = command(kind, name, program)
+        for wrong in ("5000", "--help"):
+            done = run(*words, wrong)
+            assert done.returncode == 2 and b"'%s' is not a host" % wrong.encode() in done.stderr, (name, done)
+
+
 @pytest.mark.parametrize("kind", SCRIPTS)
 def test_a_lost_datagram_is_asked_for_again(kind, program):
     with start("posix", "upper_udp_server", program) as server, Relay(server.port, "x.", "") as relay:
