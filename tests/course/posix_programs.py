@@ -168,7 +168,7 @@ def run(*command, text="", **more):
         feeder.join()
     try:
         return subprocess.run([str(part) for part in command], stdin=read, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=PATIENCE, **more)
+                              stderr=subprocess.PIPE, **{"timeout": PATIENCE, **more})
     finally:
         os.close(read)
 

@@ -201,7 +201,7 @@ def test_one_read_may_stay_open_too():
     (["upper", "--one-lin=3"], "takes nothing after ="),
     (["upper", "--on-line"], "did you mean --one-line"),
     (["upper", "-Z"], "no option -Z"),
-    (["upper", "-m"], "--model needs a NAME"),
+    (["upper", "-m"], "--model needs NAME"),
     (["upper", "--sockopt", "nodely=1"], "nodely"),
     (["upper", "--sockopt", "nodelay=x"], "nodelay"),
     (["upper", "-4", "-6"], "4"),
