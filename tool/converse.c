@@ -56,8 +56,8 @@ static void connection_failed(struct conversation *c)
     int error = errno;
     if (error == ECANCELED || c->over || c->code != EXIT_DONE)
         return;
-    complain("%s (%llu bytes sent, %llu received)", bell_error(), (unsigned long long)c->sent,
-             (unsigned long long)c->received);
+    complain("%s (%llu byte%s sent, %llu received)", bell_error(), (unsigned long long)c->sent,
+             plural(c->sent), (unsigned long long)c->received);
     c->code = error == ETIMEDOUT ? EXIT_TIME : EXIT_BROKEN;
 }
 
@@ -125,8 +125,8 @@ static bool obey(struct conversation *c, const char *line, size_t size)
     memcpy(word, line, length);
     word[length] = '\0';
     if (!strcmp(word, "status")) {
-        note("%s from %s: %llu bytes sent, %llu received", bell_peer(c->conn), bell_local(c->conn),
-             (unsigned long long)c->sent, (unsigned long long)c->received);
+        note("%s from %s: %llu byte%s sent, %llu received", bell_peer(c->conn), bell_local(c->conn),
+             (unsigned long long)c->sent, plural(c->sent), (unsigned long long)c->received);
         tell_tcp_info(c->conn);
     } else if (!strcmp(word, "hex")) {
         c->talk.hex = !c->talk.hex;
@@ -189,8 +189,8 @@ static void await_delivery(struct conversation *c)
 
 static void complain_of_absence(struct conversation *c)
 {
-    complain("%s: the other end has gone (%llu bytes sent, %llu received)", bell_peer(c->conn),
-             (unsigned long long)c->sent, (unsigned long long)c->received);
+    complain("%s: the other end has gone (%llu byte%s sent, %llu received)", bell_peer(c->conn),
+             (unsigned long long)c->sent, plural(c->sent), (unsigned long long)c->received);
     end_with(c, EXIT_BROKEN);
 }
 
@@ -333,9 +333,9 @@ static void await_both(struct conversation *c)
             return;
         if (bell_now() < c->moved + c->talk.idle)
             continue;
-        complain("%s: timed out: nothing came or went for %.3g s (%llu bytes sent, %llu received)",
+        complain("%s: timed out: nothing came or went for %.3g s (%llu byte%s sent, %llu received)",
                  bell_peer(c->conn), (double)c->talk.idle / (double)BELL_SECOND,
-                 (unsigned long long)c->sent, (unsigned long long)c->received);
+                 (unsigned long long)c->sent, plural(c->sent), (unsigned long long)c->received);
         end_with(c, EXIT_TIME);
     }
 }

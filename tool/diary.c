@@ -292,6 +292,10 @@ static void keep(struct serving *serving, const struct bell_event *event)
         // Datagrams have no conversations that could go on.
         tell_stopping(serving->dgrams ? "stopping" : event->text);
         break;
+    case BELL_EVENT_STALLED: // for who wrote the handler, and that is not who runs the command
+        if (is_verbose)
+            note("doorbell serve: %s", event->text);
+        break;
     default:
         note("doorbell serve: %s", event->text);
         tell("error", "s:s", "text", event->text);

@@ -44,6 +44,13 @@ static double seconds_since_begin(void)
     return (double)(bell_now() - manner.began) / (double)BELL_SECOND;
 }
 
+static bool is_in_a_line; // what was shown last at a terminal has not ended its line
+
+void shown_at_terminal(char last)
+{
+    is_in_a_line = last != '\n';
+}
+
 // One write a line, so that lines of several processes do not mix.
 static void write_line(const char *line, size_t size)
 {
@@ -61,8 +68,11 @@ __attribute__((format(printf, 2, 0))) static void say(const char *mark, const ch
 {
     char line[1024];
     size_t size = 0;
+    if (is_in_a_line && isatty(STDERR_FILENO))
+        line[size++] = '\n';
+    is_in_a_line = false;
     if (dim)
-        size += (size_t)snprintf(line, sizeof line, "\033[2m");
+        size += (size_t)snprintf(line + size, sizeof line - size, "\033[2m");
     if (manner.times)
         size += (size_t)snprintf(line + size, sizeof line - size, "%11.6f ", seconds_since_begin());
     size += (size_t)snprintf(line + size, sizeof line - size, "%s", mark);

@@ -49,6 +49,8 @@ ssize_t standard_read(char *into, size_t size)
     in = (struct transfer){.into = into, .size = size};
     if (bell_block(read_stdin, &in, NULL) < 0)
         return no_helper();
+    if (in.count > 0 && isatty(STDIN_FILENO))
+        shown_at_terminal(into[in.count - 1]); // it was echoed
     if (in.count >= 0 || in.error == EBADF)
         return in.count < 0 ? 0 : in.count;
     complain("stdin: %s", strerror(in.error));
@@ -120,8 +122,11 @@ int standard_write(struct cleaner *cleaner, const char *data, size_t size)
     }
     if (out.size == 0)
         return 0;
+    const char last = out.from[out.size - 1];
     if (bell_block(write_stdout, &out, &result) < 0)
         return no_helper();
+    if (result == 0 && isatty(STDOUT_FILENO))
+        shown_at_terminal(last);
     if (result == 0)
         return 0;
     standard_complain(out.error);

@@ -50,6 +50,9 @@ void complain(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 // A line for whoever watches; not when --quiet or --json.
 void note(const char *sentence, ...) __attribute__((format(printf, 1, 2)));
 
+// The last character that a terminal has been shown of the data: a note begins on a line of its own.
+void shown_at_terminal(char last);
+
 // With --json: an event as an object on a line, {"v":1,"type":TYPE,"t":SECONDS, ...}; the rest is a
 // format of json_pack(3) for the members: "s:s, s:i". Without --json: nothing.
 //
@@ -91,6 +94,9 @@ void make_printable(char *text);
 
 // A word as it is told to people: '' when there is nothing to see.
 const char *shown(const char *word);
+
+// What is behind a word for so many: "s", or "" for one.
+const char *plural(unsigned long long count);
 
 // The nearest of `names` to a word that is none of them; NULL when none is near.
 const char *nearest(const char *word, const char *const *names);

@@ -213,6 +213,11 @@ void make_printable(char *text)
 
 // ---- Near words -------------------------------------------------------------------------------
 
+const char *plural(unsigned long long count)
+{
+    return count == 1 ? "" : "s";
+}
+
 const char *shown(const char *word)
 {
     return *word ? word : "''";

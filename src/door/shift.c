@@ -396,14 +396,24 @@ static void grace_is_over(struct timer *timer)
     cut_all(LIST_ENTRY(timer, struct shift, grace_timer));
 }
 
+static void tell_stopping(struct bell_server *server)
+{
+    unsigned long long active = ledger_active(server->ledger);
+    if (active == 0)
+        server_tell(server, BELL_EVENT_STOPPING, "stopping");
+    else if (active == 1)
+        server_tell(server, BELL_EVENT_STOPPING, "stopping: 1 conversation goes on");
+    else
+        server_tell(server, BELL_EVENT_STOPPING, "stopping: %llu conversations go on", active);
+}
+
 static void begin_stop(struct shift *shift)
 {
     if (shift->state != SHIFT_OPEN)
         return;
     shift->state = SHIFT_STOPPING;
     if (shift->worker == 0)
-        server_tell(shift->server, BELL_EVENT_STOPPING, "stopping: %llu conversations go on",
-                    (unsigned long long)ledger_active(shift->server->ledger));
+        tell_stopping(shift->server);
     int64_t now = kernel->now();
     shift->last_callers_until = now + LAST_CALLERS_TIME;
     shift->last_callers = LAST_CALLERS;
@@ -508,9 +518,10 @@ static void tell_stall(struct loop *loop, int64_t ns)
     struct shift *shift = loop->owner;
     server_tell(
         shift->server, BELL_EVENT_STALLED,
-        "handler %s kept its loop for %d ms without waiting, and %d callers with it: bell_block, "
+        "handler %s kept its loop for %d ms without waiting, and %d caller%s with it: bell_block, "
         "or another model, would not",
-        shift->server->crew.name, (int)(ns / BELL_MS), shift->callers);
+        shift->server->crew.name, (int)(ns / BELL_MS), shift->callers,
+        shift->callers == 1 ? "" : "s");
 }
 
 int shift_open(struct bell_server *server, int worker, struct shift **ret_shift)

@@ -115,3 +115,22 @@ def test_want_of_processes_is_no_time_out():
     done = subprocess.run([*nobody, DOORBELL, "serve", "echo", "127.0.0.1:0", "-m", "prefork"], capture_output=True,
                           timeout=PATIENCE)
     assert done.returncode == 6 and b"Resource temporarily unavailable" in done.stderr, done
+
+
+def test_one_is_no_plural():
+    with serve("discard", "127.0.0.1:0", "-v") as server:
+        said = complaint("connect", server.address, "-s", "x", "--no-half-close", "-i", "100ms", code=5)
+        assert said.endswith("(1 byte sent, 0 received)")
+        with server.call():
+            server.wait_for(" called$", count=2)
+            server.wait_for(" (reset|ended), ")
+            server.begin_stop()
+            server.wait_for("^doorbell serve: stopping: 1 conversation goes on$")
+        assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_server_without_callers_has_no_conversations_that_go_on():
+    with serve("echo", "127.0.0.1:0") as server:
+        server.wait_for("listening on")
+        assert server.stop() == 0
+        assert "doorbell serve: stopping" in server.lines

@@ -9,7 +9,7 @@ import termios
 import pytest
 
 from desk import Desk
-from programs import DOORBELL, PATIENCE, read_all, read_exactly, read_line, serve
+from programs import DOORBELL, PATIENCE, read_all, read_exactly, read_line, reset, serve
 
 ESCAPE = b"\x1d"
 
@@ -149,3 +149,20 @@ def test_quiet_says_nothing(door):
         peer.shutdown(socket.SHUT_WR)
         desk.wait_for(rb"^data\r\n")
         assert desk.process.wait(PATIENCE) == 0
+
+
+def test_what_is_told_begins_on_a_line_of_its_own(door):
+    with at_desk(port_of(door), "-s", "", "-e", "never") as desk, take(door) as peer:
+        peer.sendall(b"no newline")
+        peer.close()
+        desk.wait_for(rb"no newline\r\ndoorbell: the other end has finished, and what was expected did not come\r\n")
+
+
+def test_what_was_typed_has_ended_the_line_of_a_prompt(door):
+    with at_desk(port_of(door)) as desk, take(door) as peer:
+        peer.sendall(b"name: ")
+        desk.wait_for(rb"name: $")
+        desk.type(b"bell\n")
+        assert read_line(peer) == b"bell\n"
+        reset(peer)
+        desk.wait_for(rb"^bell\r\ndoorbell: read tcp:127.0.0.1:\d+: connection reset by peer \(5 bytes sent, 6 rec")
