@@ -127,10 +127,14 @@ static void warn_of_known_port(const char *address, const char *service)
     long port = colon ? strtol(colon + 1, NULL, 10) : 0;
     if ((!is_udp && strncmp(address, "tcp:", 4) != 0) || port < 1 || port >= WELL_KNOWN_END)
         return;
+    static long told; // localhost is two addresses with one port
+    if (port == told)
+        return;
     const struct servent *known = getservbyport(htons((uint16_t)port), is_udp ? "udp" : "tcp");
-    if (known && strcmp(service, "exec") != 0 && !is_known_as(known, service))
-        note("doorbell serve: port %ld is known for %s, and this is %s", port, known->s_name,
-             service);
+    if (!known || !strcmp(service, "exec") || is_known_as(known, service))
+        return;
+    note("doorbell serve: port %ld is known for %s, and this is %s", port, known->s_name, service);
+    told = port;
 }
 
 // A Unix socket's name is its owner's choice; the text of the event is clean already.

@@ -373,3 +373,11 @@ bool files_prepare(struct serving *serving, const char *folder)
         serving->options.callers_max = (int)((limit.rlim_cur - 64) / 3);
     return true;
 }
+
+bool files_may_be_shown(const struct serving *serving)
+{
+    if (faccessat(serving->manner.folder, ".", X_OK, 0) == 0)
+        return true;
+    complain("files %.200s: %s (for user id %d)", serving->folder, strerror(errno), (int)getuid());
+    return false;
+}

@@ -71,7 +71,9 @@ static void name_holder(int pid, unsigned uid, char *text, size_t size)
 {
     char name[64];
     const struct passwd *user;
-    if (pid && read_name(pid, name, sizeof name))
+    if (pid == getpid())
+        snprintf(text, size, "this server: it is there twice");
+    else if (pid && read_name(pid, name, sizeof name))
         snprintf(text, size, "%s (pid %d)", name, pid);
     else if ((user = getpwuid(uid)))
         snprintf(text, size, "a process of %.32s, which only that user and root may see",

@@ -424,6 +424,8 @@ static int run(struct serving *serving, char **addresses)
         if (!program_may_run(serving->manner.program))
             return EXIT_NOT_RUN;
     }
+    if (serving->folder && !files_may_be_shown(serving))
+        return EXIT_USAGE;
     return serving_run(serving);
 }
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from networks import own_network
 from programs import DOORBELL, IS_WATCHED, PATIENCE, WRAP, run, serve
 
 
@@ -134,3 +135,28 @@ def test_a_server_without_callers_has_no_conversations_that_go_on():
         server.wait_for("listening on")
         assert server.stop() == 0
         assert "doorbell serve: stopping" in server.lines
+
+
+def test_an_address_that_is_there_twice_is_nobody_elses():
+    with own_network():
+        said = complaint("serve", "echo", "127.0.0.1:7464", "127.0.0.1:7464", code=8)
+    assert said == "doorbell: cannot listen on 127.0.0.1:7464: in use by this server: it is there twice"
+
+
+def test_a_port_that_is_known_for_something_else_is_told_once():
+    with own_network(), serve("echo", "localhost:9") as server:
+        server.wait_for("listening on", count=2)
+        assert server.stop() == 0
+        assert len([line for line in server.lines if line and "is known for discard" in line]) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root may look into every folder, and gives that up")
+def test_a_folder_that_nobody_may_enter_is_refused_at_the_start(tmp_path):
+    tmp_path.chmod(0o700)
+    words = ["serve", "files", str(tmp_path), "127.0.0.1:0"]
+    done = run(*words)
+    assert done.returncode == 2, done
+    assert b"doorbell: files %s: Permission denied (for user id 65534)\n" % bytes(tmp_path) in done.stderr
+    with serve(*words[1:], "--stay-root") as server:
+        server.wait_for("listening on")
+        assert server.stop() == 0
