@@ -211,7 +211,8 @@ BELL_API const char *bell_server_address(const bell_server *server, int index);
 BELL_API int bell_server_run(bell_server *server);
 
 // Stops a server: it accepts what waits in its queue now and nobody any more, and conversations
-// may end within the grace time. The second call ends them at once. Takes NULL.
+// may end within the grace time. The second call ends them at once. A handler of datagrams that waits
+// for the next one is not cut short by that; one that answers, or whose tasks do, is. Takes NULL.
 //
 // waits    no
 // threads  any, and signal handlers
@@ -248,7 +249,7 @@ struct bell_counts {
     uint64_t polite;                      // conversations that the handler ended with 0
     uint64_t aborted;                     // ... with anything else, or whose process died
     uint64_t limited;                     // ended by idle_timeout, total_timeout or rate_min
-    uint64_t cut;                         // ended by the server's stop
+    uint64_t cut;                         // ended by the server's stop, in the middle
     uint64_t refused;                     // callers over callers_per_address_max
     uint64_t accept_errors;               // times that accept(2) failed for want of something
     uint64_t workers_lost;                // worker processes that died and were replaced

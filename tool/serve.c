@@ -132,8 +132,9 @@ const struct page serve_page = {
     .options = options,
     .habits = habits,
     .notes = "Ctrl-C or SIGTERM stops accepting and gives callers the time of --grace; a\n"
-             "second one ends at once. -v prints a line for each caller, --json the same for\n"
-             "programs.\n"
+             "second one ends at once. The exit code is 5 if that cut off a caller, or an\n"
+             "answer to a datagram, and else 0. -v prints a line for each caller, --json the\n"
+             "same for programs.\n"
              "\n"
              "Several services in one server are joined by the word and; each has addresses of\n"
              "its own, and the options hold for all of them. exec is alone.\n"

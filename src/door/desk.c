@@ -23,6 +23,8 @@ struct desk {
     int64_t rest_time; // how long the next rest is
     bool is_late;      // whoever has not begun need not any more
     bool cut;
+    bool was_at_work;         // when it was cut
+    uint64_t received_before; // it was cut
 };
 
 struct desks {
@@ -81,6 +83,18 @@ static void begin_anew(struct desk *desk, int result, bool received)
         take_rest(desk);
 }
 
+// A datagram that lies in the socket is nobody's work yet, like a caller in a listener's queue.
+static bool is_at_work(const struct desk *desk)
+{
+    return !desk->dgram.receiving || desk->group.alive > 0;
+}
+
+// A backend may have had a datagram for it already.
+static bool was_cut_short(const struct desk *desk)
+{
+    return desk->cut && (desk->was_at_work || desk->dgram.received > desk->received_before);
+}
+
 static void run_desk(void *arg)
 {
     struct desk *desk = arg;
@@ -93,7 +107,7 @@ static void run_desk(void *arg)
             break;
         begin_anew(desk, result, desk->dgram.received > before);
     }
-    ledger_add(desks->server->ledger, desk->cut ? LEDGER_CUT : LEDGER_POLITE, 1);
+    ledger_add(desks->server->ledger, was_cut_short(desk) ? LEDGER_CUT : LEDGER_POLITE, 1);
     desks->busy--;
     task_wake(&desks->loop->root);
 }
@@ -165,6 +179,8 @@ void desks_cut(struct desks *desks)
         if (!desk->task || desk->cut)
             continue;
         desk->cut = true;
+        desk->was_at_work = is_at_work(desk);
+        desk->received_before = desk->dgram.received;
         bell_group_cancel(&desk->group);
         task_cancel(desk->task, -ECANCELED);
     }

@@ -122,6 +122,7 @@ static int dgram_tasks(bell_dgram *dgram, void *arg)
     }
 }
 
+// Stops its server, and `number` times more when it has answered.
 static int dgram_stop(bell_dgram *dgram, void *arg)
 {
     (void)arg;
@@ -129,9 +130,12 @@ static int dgram_stop(bell_dgram *dgram, void *arg)
     struct bell_datagram about;
     ssize_t n;
     while ((n = bell_recvfrom(dgram, text, sizeof text, &about)) >= 0) {
-        if (n == 4 && !memcmp(text, "stop", 4))
+        bool stops = n == 4 && !memcmp(text, "stop", 4);
+        if (stops)
             bell_server_stop(bell_dgram_server(dgram));
         bell_sendto(dgram, text, (size_t)n, &about);
+        for (int i = 0; stops && i < number; i++)
+            bell_server_stop(bell_dgram_server(dgram));
     }
     return 0;
 }

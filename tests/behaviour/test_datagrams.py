@@ -204,6 +204,27 @@ def test_a_handler_stops_its_server(cell):
 
 
 @in_every_dgram_cell
+def test_a_second_stop_cuts_nobody_who_waits_for_a_datagram(cell):
+    with serve(cell, "dgram_stop", number=1) as server, caller_of(server) as caller:
+        assert ask(caller, b"stop") == b"stop"
+        assert server.process.wait(PATIENCE) == 0
+        server.wait_for("cut=0 ")
+
+
+@in_every_dgram_cell
+def test_a_second_stop_cuts_who_has_a_datagram(cell):
+    with serve(cell, "dgram_slow", number=60000, grace=60000, workers=1) as server, caller_of(server) as caller:
+        caller.send(b"?")
+        server.wait_for("slow begins")
+        server.begin_stop()
+        server.wait_for("event stopping")
+        server.begin_stop()
+        assert server.stop() == 1
+        server.wait_for("error ETIMEDOUT: 1 conversation was cut short")
+        server.wait_for("cut=1 ")
+
+
+@in_every_dgram_cell
 def test_after_the_stop_nobody_is_there(cell):
     with serve(cell, "dgram_echo", "udp:%s:0" % OWN_HOST) as server, caller_of(server, OWN_HOST) as caller:
         assert ask(caller, b"?") == b"?"

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import time
@@ -147,6 +148,29 @@ def test_what_came_before_the_stop_is_answered():
             one.send(b"ding")
             assert server.stop() == 0
             assert one.recv(10) == b"ding"
+
+
+@pytest.mark.parametrize("model", DGRAM_MODELS)
+def test_signals_that_keep_coming_do_not_spoil_its_exit_code(model):
+    for _ in range(5):
+        with serve("echo", "udp:127.0.0.1:0", "-m", model) as server:
+            assert server.port
+            until = time.monotonic() + PATIENCE
+            while server.process.poll() is None and time.monotonic() < until:
+                server.process.send_signal(signal.SIGTERM)
+            assert server.stop() == 0
+
+
+@pytest.mark.parametrize("model", DGRAM_MODELS)
+def test_a_second_signal_cuts_an_answer_short(model):
+    with serve("echo", "udp:127.0.0.1:0", "-m", model, "--delay", "60m", "--grace", "60s", "-vv") as server, \
+            asker(server) as one:
+        one.send(b"ding")
+        server.wait_for("ding")
+        server.begin_stop(signal.SIGINT)
+        server.wait_for("stopping")
+        server.begin_stop(signal.SIGINT)
+        assert server.process.wait(PATIENCE) == 5
 
 
 def test_an_inherited_socket_is_served():
