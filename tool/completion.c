@@ -4,11 +4,64 @@
 
 #include <string.h>
 
+// ---- Where the cursor is ------------------------------------------------------------------------
+
+// bash and zsh: what stands before the cursor, since the last word that joins. bash takes words apart at = and :.
+static const char place_function[] =
+    "# The number of operands, and the first one: _doorbell_place JOINT OPTIONS WORD...\n"
+    "_doorbell_place() {\n"
+    "    local joint=$1 options=$2 word is_part=\n"
+    "    shift 2\n"
+    "    count=0 first=\n"
+    "    for word in \"$@\"; do\n"
+    "        if [[ $word == [=:] ]]; then\n"
+    "            is_part=yes\n"
+    "        elif [[ $is_part ]]; then\n"
+    "            is_part=\n"
+    "        elif [[ $options == *\" $word \"* ]]; then\n"
+    "            is_part=yes\n"
+    "        elif [[ $word == \"$joint\" ]]; then\n"
+    "            count=0 first=\n"
+    "        elif [[ $word != -* ]]; then\n"
+    "            ((count++)) || first=$word\n"
+    "        fi\n"
+    "    done\n"
+    "}\n"
+    "\n";
+
+static void print_names_with_arguments(const struct option_row *rows, FILE *to)
+{
+    for (; rows->name; rows++) {
+        if (rows->argument && rows->letter)
+            fprintf(to, " -%c", rows->letter);
+        if (rows->argument)
+            fprintf(to, " --%s", rows->name);
+    }
+}
+
+static void print_all_with_arguments(const struct page *page, FILE *to)
+{
+    print_names_with_arguments(page->options, to);
+    print_names_with_arguments(common_options, to);
+}
+
+// How much of a joining page's operands are words that come first; addresses follow.
+static int size_of_first_words(const struct page *page)
+{
+    return (int)(strstr(page->operands, " @address") - page->operands);
+}
+
 // ---- bash -------------------------------------------------------------------------------------
 
 // The functions that each of the scripts below needs. Names of hosts are those that this machine knows
 // by itself; a Unix socket is completed as a file.
 static const char bash_head[] =
+    "_doorbell_files() {\n"
+    "    local IFS=$'\\n'\n"
+    "    compopt -o filenames 2>/dev/null\n"
+    "    COMPREPLY+=($(compgen \"$1\" -- \"$2\"))\n"
+    "}\n"
+    "\n"
     "_doorbell_words() {\n"
     "    local word\n"
     "    COMPREPLY=()\n"
@@ -18,16 +71,17 @@ static const char bash_head[] =
     "            COMPREPLY+=($(compgen -W \"localhost $(awk '!/^#/ { $1 = \"\"; print }' "
     "/etc/hosts "
     "2>/dev/null)\" -- \"$2\"))\n"
-    "            COMPREPLY+=($(compgen -f -- \"$2\"))\n"
+    "            _doorbell_files -f \"$2\"\n"
     "            ;;\n"
-    "        @file) COMPREPLY+=($(compgen -f -- \"$2\")) ;;\n"
+    "        @file) _doorbell_files -f \"$2\" ;;\n"
+    "        @folder) _doorbell_files -d \"$2\" ;;\n"
     "        *) [[ $word != \"$2\"* ]] || COMPREPLY+=(\"$word\") ;;\n"
     "        esac\n"
     "    done\n"
     "}\n"
     "\n"
     "_doorbell() {\n"
-    "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}\n"
+    "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} count first\n"
     "    if [ \"$COMP_CWORD\" = 1 ]; then\n";
 
 static void print_bash_options(const struct option_row *rows, FILE *to)
@@ -52,6 +106,28 @@ static void print_bash_arguments(const struct option_row *rows, FILE *to)
     }
 }
 
+static void print_bash_operands(const struct page *page, FILE *to)
+{
+    const struct joining *joining = page->joining;
+    if (!joining) {
+        fprintf(to, "        *) _doorbell_words \"%s\" \"$word\" ;;\n", page->operands);
+        return;
+    }
+    fprintf(to, "        *)\n            _doorbell_place %s \"", joining->word);
+    print_all_with_arguments(page, to);
+    fprintf(to,
+            " \" \"${COMP_WORDS[@]:2:COMP_CWORD-2}\"\n"
+            "            case $count:$first in\n"
+            "            0:*) _doorbell_words \"%.*s\" \"$word\" ;;\n"
+            "            1:%s) _doorbell_words @folder \"$word\" ;;\n"
+            "            1:* | 2:%s | *:%s) _doorbell_words @address \"$word\" ;;\n"
+            "            *) _doorbell_words \"%s @address\" \"$word\" ;;\n"
+            "            esac\n"
+            "            ;;\n",
+            size_of_first_words(page), page->operands, joining->of_folder, joining->of_folder,
+            joining->alone, joining->word);
+}
+
 static void print_bash_command(const struct page *page, FILE *to)
 {
     fprintf(to, "    %s)\n        case $before in\n", page->name);
@@ -60,10 +136,9 @@ static void print_bash_command(const struct page *page, FILE *to)
     fputs("        esac\n        case $word in\n        -*) _doorbell_words \"", to);
     print_bash_options(page->options, to);
     print_bash_options(common_options, to);
-    fprintf(to,
-            "\" \"$word\" ;;\n        *) _doorbell_words \"%s\" \"$word\" ;;\n        esac\n"
-            "        ;;\n",
-            page->operands);
+    fputs("\" \"$word\" ;;\n", to);
+    print_bash_operands(page, to);
+    fputs("        esac\n        ;;\n", to);
 }
 
 static void print_topics(FILE *to)
@@ -74,6 +149,7 @@ static void print_topics(FILE *to)
 
 static void print_bash(FILE *to)
 {
+    fputs(place_function, to);
     fputs(bash_head, to);
     fprintf(to,
             "        _doorbell_words \"%s --help --version\" \"$word\"\n        return\n    fi\n"
@@ -143,21 +219,45 @@ static void print_zsh_command(const struct page *page, FILE *to)
         print_zsh_option(row, to);
     for (const struct option_row *row = common_options; row->name; row++)
         print_zsh_option(row, to);
-    // "echo upper @address": a word of these first, then addresses.
-    const char *address = strstr(page->operands, "@address");
-    int size = address ? (int)(address - page->operands) : (int)strlen(page->operands);
-    if (size > 0)
-        fprintf(to, "            '1:what:(%.*s)' \\\n", size, page->operands);
-    fputs("            '*:address:_doorbell_address'\n        ;;\n", to);
+    fprintf(to, "            '*:address:%s'\n        ;;\n",
+            page->joining ? "_doorbell_operand" : "_doorbell_address");
+}
+
+static void print_zsh_operand(const struct page *page, FILE *to)
+{
+    const struct joining *joining = page->joining;
+    fprintf(to,
+            "_doorbell_operand() {\n"
+            "    local count first\n"
+            "    _doorbell_place %s \"",
+            joining->word);
+    print_all_with_arguments(page, to);
+    fprintf(to,
+            " \" \"${(@)words[2,CURRENT-1]}\"\n"
+            "    case $count:$first in\n"
+            "    0:*) compadd %.*s ;;\n"
+            "    1:%s) _files -/ ;;\n"
+            "    1:*|2:%s|*:%s) _doorbell_address ;;\n"
+            "    *) compadd %s; _doorbell_address ;;\n"
+            "    esac\n"
+            "}\n"
+            "\n",
+            size_of_first_words(page), page->operands, joining->of_folder, joining->of_folder,
+            joining->alone, joining->word);
 }
 
 static void print_zsh(FILE *to)
 {
+    fputs("#compdef doorbell\n"
+          "\n"
+          "_doorbell_address() { _hosts; _files }\n"
+          "\n",
+          to);
+    fputs(place_function, to);
+    for (int i = 0; pages[i]; i++)
+        if (pages[i]->joining)
+            print_zsh_operand(pages[i], to);
     fprintf(to,
-            "#compdef doorbell\n"
-            "\n"
-            "_doorbell_address() { _hosts; _files }\n"
-            "\n"
             "_doorbell() {\n"
             "    if (( CURRENT == 2 )); then\n"
             "        compadd %s\n"
@@ -206,20 +306,66 @@ static void print_fish_option(const struct page *page, const struct option_row *
     putc('\n', to);
 }
 
-static void print_fish_operands(const char *command, const char *words, FILE *to)
+static void print_fish_addresses(const char *condition, FILE *to)
 {
-    for (; *words; words += strspn(words, " ")) {
-        int size = (int)strcspn(words, " ");
-        if (words[0] == '@')
-            fprintf(to,
-                    "complete -c doorbell -n '__fish_seen_subcommand_from %s' -F -a "
-                    "'(__fish_print_hostnames)'\n",
-                    command);
-        else
-            fprintf(to, "complete -c doorbell -n '__fish_seen_subcommand_from %s' -f -a %.*s\n",
-                    command, size, words);
-        words += size;
+    fprintf(to, "complete -c doorbell -n '%s' -F -a 'localhost (__fish_print_hostnames)'\n",
+            condition);
+}
+
+static void print_fish_place(const struct page *page, FILE *to)
+{
+    const struct joining *joining = page->joining;
+    fputs("function __doorbell_place\n"
+          "    set -l operands\n"
+          "    set -l is_argument\n"
+          "    for word in (commandline -opc)[3..]\n"
+          "        if test -n \"$is_argument\"\n"
+          "            set is_argument\n"
+          "        else if contains -- $word",
+          to);
+    print_all_with_arguments(page, to);
+    fprintf(to,
+            "\n"
+            "            set is_argument yes\n"
+            "        else if test \"$word\" = %s\n"
+            "            set operands\n"
+            "        else if not string match -q -- '-*' $word\n"
+            "            set -a operands $word\n"
+            "        end\n"
+            "    end\n"
+            "    switch (count $operands):\"$operands[1]\"\n"
+            "        case '0:*'\n"
+            "            echo first\n"
+            "        case 1:%s\n"
+            "            echo folder\n"
+            "        case '1:*' 2:%s '*:%s'\n"
+            "            echo address\n"
+            "        case '*'\n"
+            "            echo joint\n"
+            "    end\n"
+            "end\n",
+            joining->word, joining->of_folder, joining->of_folder, joining->alone);
+}
+
+static void print_fish_operands(const struct page *page, FILE *to)
+{
+    char seen[128];
+    (void)snprintf(seen, sizeof seen, "__fish_seen_subcommand_from %s", page->name);
+    if (!page->joining) {
+        print_fish_addresses(seen, to);
+        return;
     }
+    print_fish_place(page, to);
+    fprintf(to,
+            "complete -c doorbell -n '%s; and test (__doorbell_place) = first' -f -a '%.*s'\n"
+            "complete -c doorbell -n '%s; and test (__doorbell_place) = folder' -f -a "
+            "'(__fish_complete_directories)'\n"
+            "complete -c doorbell -n '%s; and test (__doorbell_place) = joint' -a %s\n",
+            seen, size_of_first_words(page), page->operands, seen, seen, page->joining->word);
+    (void)snprintf(seen, sizeof seen,
+                   "__fish_seen_subcommand_from %s; and contains (__doorbell_place) address joint",
+                   page->name);
+    print_fish_addresses(seen, to);
 }
 
 static void print_fish(FILE *to)
@@ -233,7 +379,7 @@ static void print_fish(FILE *to)
             print_fish_option(pages[i], row, to);
         for (const struct option_row *row = common_options; row->name; row++)
             print_fish_option(pages[i], row, to);
-        print_fish_operands(pages[i]->name, pages[i]->operands, to);
+        print_fish_operands(pages[i], to);
     }
     fputs("complete -c doorbell -n '__fish_seen_subcommand_from help' -f -a '", to);
     print_topics(to);

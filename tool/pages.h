@@ -17,6 +17,13 @@ struct habit {
     const char *instead; // what does the same, or why nothing is needed
 };
 
+// How several of what a command does are joined, for completion.
+struct joining {
+    const char *word;      // between two; behind it one of `operands` is wanted again
+    const char *of_folder; // of `operands`: a folder comes before its addresses
+    const char *alone;     // of `operands`: cannot be joined
+};
+
 struct page {
     const char *name;         // "connect"; "doorbell" for the command as a whole
     const char *summary;      // a line
@@ -34,7 +41,8 @@ struct page {
     void (*print_table)(bool present, FILE *to);
     // Answers about the words that follow the topic: doorbell help ports 80; or NULL. Returns an exit code.
     int (*answer)(int count, char **words);
-    const char *operands; // for completion: words between blanks, "@address", "@command"
+    const char *operands;          // for completion: words between blanks, "@address"
+    const struct joining *joining; // NULL: there is one of them
 };
 
 extern const struct page doorbell_page, serve_page, connect_page, resolve_page, addresses_page,

@@ -190,7 +190,8 @@ const struct page serve_page = {
                                  {"serve files site 8080 -v", "http://localhost:8080/"},
                                  {"serve echo 7 and files site 80", "two services in one process"},
                                  {NULL, NULL}},
-    .operands = "echo upper discard chargen daytime time message quote exec files @file @address",
+    .operands = "echo upper discard chargen daytime time message quote exec files @address",
+    .joining = &(const struct joining){.word = "and", .of_folder = "files", .alone = "exec"},
 };
 
 // Takes the words from the first "--" on, which are a program's own, off the command line.

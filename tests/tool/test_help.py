@@ -70,35 +70,6 @@ def test_man_has_nothing_to_complain_about(page, tmp_path):
     assert b"NAME" in done.stdout
 
 
-def complete(*words):
-    """What bash offers for the last of the words."""
-    script = ("%s\nCOMP_WORDS=(%s)\nCOMP_CWORD=%d\n_doorbell\nprintf '%%s\\n' \"${COMPREPLY[@]}\"\n"
-              % (run("completion", "bash").stdout.decode(), " ".join("'%s'" % word for word in words), len(words) - 1))
-    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=PATIENCE, cwd="/")
-    assert done.stderr == b""
-    return done.stdout.decode().split()
-
-
-def test_bash_completes_commands_services_models_and_options():
-    assert complete("doorbell", "se") == ["serve"]
-    assert complete("doorbell", "serve", "up") == ["upper"]
-    assert complete("doorbell", "serve", "echo", "-m", "pr") == ["prefork"]
-    assert complete("doorbell", "serve", "echo", "--model", "co") == ["coroutines", "coro"]
-    assert complete("doorbell", "connect", "--no-") == ["--no-half-close", "--no-retry"]
-    assert "localhost" in complete("doorbell", "connect", "localh")
-    assert complete("doorbell", "help", "exit") == ["exit-codes"]
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_other_shells_can_read_theirs(shell, tmp_path):
-    if not shutil.which(shell):
-        pytest.skip("there is no %s here" % shell)
-    file = tmp_path / "completion"
-    file.write_bytes(run("completion", shell).stdout)
-    done = subprocess.run([shell, "-n", str(file)], capture_output=True, timeout=PATIENCE)
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
 def test_the_built_pages_are_what_the_command_says():
     for page in PAGES:
         name = "doorbell" if page == "doorbell" else "doorbell-" + page
