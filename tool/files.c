@@ -32,6 +32,7 @@ enum {
 #define HEAD_TIME (10 * BELL_SECOND)
 #define KEEP_TIME BELL_MINUTE
 #define STALL_TIME (30 * BELL_SECOND)
+#define LOOK_MIN (10 * BELL_MS)
 
 // A request, and what becomes of it.
 struct visit {
@@ -307,7 +308,8 @@ __attribute__((noinline)) static int serve_one(bell_conn *conn, const struct man
     return rc;
 }
 
-// At a stop nobody has to wait for callers who say nothing: that is looked at each second.
+// At a stop nobody has to wait for callers who say nothing, and none of them is cut short: a reset could
+// take his last answer from him (RFC 9112, section 9.6). That is looked at each second, or more often.
 //
 // returns  1 when a request begins, 0 when there is none, -1 errno
 static int wait_for_request(bell_conn *conn, const struct manner *manner, int64_t duration)
@@ -317,7 +319,7 @@ static int wait_for_request(bell_conn *conn, const struct manner *manner, int64_
     const void *data;
     ssize_t n;
     do {
-        int64_t soon = bell_in(BELL_SECOND);
+        int64_t soon = bell_in(manner->stop_look);
         bell_deadline(conn, soon < until ? soon : until);
         n = bell_peek(conn, 1, &data);
         if (n >= 0 || errno != ETIMEDOUT)
@@ -351,6 +353,24 @@ int serve_files(bell_conn *conn, void *arg)
     return 0;
 }
 
+static int64_t smaller(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
+}
+
+// The service has limits of its own, which are polite. Beside other services the library's limit stays, since
+// they need it; it resets, and so the own one comes before.
+static void choose_times(struct serving *serving)
+{
+    struct manner *manner = &serving->manner;
+    int64_t idle = serving->options.idle_timeout, grace = serving->options.grace;
+    bool is_beside = serving->parts.count > 1 && idle && idle != BELL_NEVER;
+    manner->polite_idle = is_beside ? idle - smaller(idle / 4, BELL_SECOND) : idle;
+    if (serving->parts.count == 1)
+        serving->options.idle_timeout = BELL_NEVER;
+    manner->stop_look = grace ? smaller(grace / 4 + LOOK_MIN, BELL_SECOND) : BELL_SECOND;
+}
+
 bool files_prepare(struct serving *serving, const char *folder)
 {
     struct rlimit limit;
@@ -364,9 +384,7 @@ bool files_prepare(struct serving *serving, const char *folder)
         return false;
     }
     serving->manner.tells = serving->common.verbose > 0;
-    serving->manner.polite_idle = serving->options.idle_timeout;
-    if (serving->parts.count == 1)
-        serving->options.idle_timeout = BELL_NEVER; // the service has its own, which are polite
+    choose_times(serving);
     // A caller may need two descriptors more than his own.
     if (!serving->options.callers_max && getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
         limit.rlim_cur > 64 && limit.rlim_cur < 3000000)

@@ -20,7 +20,8 @@ struct manner {
     const char *text; // of quote; NULL: one of its own
     int64_t delay;    // before each answer
     int64_t first_byte, whole_request, write_stall;
-    int64_t polite_idle; // upper --stay-open ends then as if all had been said
+    int64_t polite_idle; // upper --stay-open and files end then as if all had been said
+    int64_t stop_look;   // how often files looks for a stop
     bool one_line, one_read, stay_open;
     enum show show;
     struct shared *shared;

@@ -142,6 +142,34 @@ def test_a_stop_does_not_wait_for_silent_callers(site):
         assert server.stop() == 0
 
 
+@pytest.mark.parametrize("beside", [[], ["and", "echo", "127.0.0.1:0"]], ids=["alone", "beside"])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_stop_ends_silent_callers_politely_within_its_grace(site, model, beside):
+    """Those who have been answered, and those who have said nothing yet."""
+    with serve_files(site, *beside, "-m", model, "--grace", "%dms" % (40 * PATIENCE)) as server:
+        with server.call() as silent:
+            if model in ("fork", "threads", "coroutines"):
+                with server.call() as caller, caller.makefile("rb") as stream:
+                    caller.sendall(b"GET /sub/plain.txt HTTP/1.1\r\nHost: t\r\n\r\n")
+                    assert Answer(stream).headers["connection"] == "keep-alive"
+                    server.begin_stop()
+                    assert stream.read() == b""
+            else:
+                server.begin_stop()
+            assert read_all(silent) == b""
+        assert server.stop() == 0
+
+
+def test_who_is_silent_is_left_politely_beside_other_services(site):
+    """Whatever -i says to those."""
+    with serve_files(site, "and", "echo", "127.0.0.1:0", "-i", "%dms" % (100 * PATIENCE)) as server:
+        with server.call() as caller, caller.makefile("rb") as stream:
+            caller.sendall(b"GET /sub/plain.txt HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert Answer(stream).headers["connection"] == "keep-alive"
+            assert stream.read() == b""
+        assert server.stop() == 0
+
+
 def test_calls_are_shown(site):
     with serve_files(site, "--calls") as server:
         assert get(server, "/big.bin").status == 200
