@@ -24,74 +24,94 @@ enum kind {
     KIND_READ_NUMBER,
 };
 
+// As a program writes it.
+struct symbol {
+    int level, number;
+    const char *text;
+};
+
+#define NAMED(level, number)   \
+    {                          \
+        level, number, #number \
+    }
+#define ROW(name, kind, level, number, help)                     \
+    {                                                            \
+        name, kind, {level, number, #number}, {0, 0, NULL}, help \
+    }
+#define ROW6(name, kind, number, number6, help)                                            \
+    {                                                                                      \
+        name, kind, {IPPROTO_IP, number, #number}, {IPPROTO_IPV6, number6, #number6}, help \
+    }
+
 // Time-outs of socket(7) are left out, since no call here blocks in the kernel.
 static const struct row {
     const char *name;
     enum kind kind;
-    int level, number;
-    int level6, number6; // 0: the same
+    struct symbol symbol;
+    struct symbol symbol6; // of a socket of IPv6; no text: the same
     const char *help;
 } rows[] = {
-    {"reuseaddr", KIND_FLAG, SOL_SOCKET, SO_REUSEADDR, 0, 0, "listen in spite of old connections"},
-    {"reuseport", KIND_FLAG, SOL_SOCKET, SO_REUSEPORT, 0, 0, "several sockets listen on one port"},
-    {"keepalive", KIND_FLAG, SOL_SOCKET, SO_KEEPALIVE, 0, 0, "ask whether a silent peer is there"},
-    {"broadcast", KIND_FLAG, SOL_SOCKET, SO_BROADCAST, 0, 0, "may send datagrams to everybody"},
-    {"oobinline", KIND_FLAG, SOL_SOCKET, SO_OOBINLINE, 0, 0, "urgent bytes stay in the stream"},
-    {"dontroute", KIND_FLAG, SOL_SOCKET, SO_DONTROUTE, 0, 0, "only to hosts on the same link"},
-    {"debug", KIND_FLAG, SOL_SOCKET, SO_DEBUG, 0, 0, "keep the kernel's debugging notes"},
-    {"linger", KIND_LINGER, SOL_SOCKET, SO_LINGER, 0, 0, "how long close waits; 0 resets"},
-    {"sndbuf", KIND_SIZE, SOL_SOCKET, SO_SNDBUF, 0, 0, "bytes that wait to be sent; doubled"},
-    {"rcvbuf", KIND_SIZE, SOL_SOCKET, SO_RCVBUF, 0, 0, "bytes that wait to be read; doubled"},
-    {"sndbufforce", KIND_SIZE, SOL_SOCKET, SO_SNDBUFFORCE, 0, 0,
-     "sndbuf beyond the limit, as root"},
-    {"rcvbufforce", KIND_SIZE, SOL_SOCKET, SO_RCVBUFFORCE, 0, 0,
-     "rcvbuf beyond the limit, as root"},
-    {"rcvlowat", KIND_SIZE, SOL_SOCKET, SO_RCVLOWAT, 0, 0, "as few bytes make it readable"},
-    {"priority", KIND_NUMBER, SOL_SOCKET, SO_PRIORITY, 0, 0, "of its packets in the queue"},
-    {"mark", KIND_NUMBER, SOL_SOCKET, SO_MARK, 0, 0, "of its packets, for routing rules"},
-    {"busy_poll", KIND_NUMBER, SOL_SOCKET, SO_BUSY_POLL, 0, 0, "microseconds to look for packets"},
-    {"incoming_cpu", KIND_NUMBER, SOL_SOCKET, SO_INCOMING_CPU, 0, 0,
-     "processor that handles its packets"},
-    {"bindtodevice", KIND_WORD, SOL_SOCKET, SO_BINDTODEVICE, 0, 0, "only by this interface"},
-    {"type", KIND_READ_NUMBER, SOL_SOCKET, SO_TYPE, 0, 0, "1 stream, 2 datagram, 3 raw"},
-    {"domain", KIND_READ_NUMBER, SOL_SOCKET, SO_DOMAIN, 0, 0,
-     "the family: 2 IPv4, 10 IPv6, 1 Unix"},
-    {"protocol", KIND_READ_NUMBER, SOL_SOCKET, SO_PROTOCOL, 0, 0, "6 TCP, 17 UDP"},
-    {"acceptconn", KIND_READ_FLAG, SOL_SOCKET, SO_ACCEPTCONN, 0, 0, "it listens"},
-    {"error", KIND_READ_NUMBER, SOL_SOCKET, SO_ERROR, 0, 0, "what went wrong; 0 when read again"},
-    {"nodelay", KIND_FLAG, IPPROTO_TCP, TCP_NODELAY, 0, 0, "send small pieces at once"},
-    {"cork", KIND_FLAG, IPPROTO_TCP, TCP_CORK, 0, 0, "hold back until a packet is full"},
-    {"quickack", KIND_FLAG, IPPROTO_TCP, TCP_QUICKACK, 0, 0, "acknowledge at once"},
-    {"maxseg", KIND_SIZE, IPPROTO_TCP, TCP_MAXSEG, 0, 0, "largest segment, in bytes"},
-    {"keepidle", KIND_SECONDS, IPPROTO_TCP, TCP_KEEPIDLE, 0, 0, "silence before keepalive asks"},
-    {"keepintvl", KIND_SECONDS, IPPROTO_TCP, TCP_KEEPINTVL, 0, 0,
-     "between two questions of keepalive"},
-    {"keepcnt", KIND_NUMBER, IPPROTO_TCP, TCP_KEEPCNT, 0, 0, "questions before it gives up"},
-    {"syncnt", KIND_NUMBER, IPPROTO_TCP, TCP_SYNCNT, 0, 0, "times to call before connect fails"},
-    {"linger2", KIND_SECONDS, IPPROTO_TCP, TCP_LINGER2, 0, 0, "in FIN_WAIT2 after close"},
-    {"defer_accept", KIND_SECONDS, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0, 0,
-     "accept only when data are there"},
-    {"window_clamp", KIND_SIZE, IPPROTO_TCP, TCP_WINDOW_CLAMP, 0, 0,
-     "largest window that is offered"},
-    {"user_timeout", KIND_MS, IPPROTO_TCP, TCP_USER_TIMEOUT, 0, 0,
-     "how long data may go unanswered"},
-    {"notsent_lowat", KIND_SIZE, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0, 0,
-     "writable when so few are unsent"},
-    {"congestion", KIND_WORD, IPPROTO_TCP, TCP_CONGESTION, 0, 0, "algorithm of congestion control"},
-    {"fastopen", KIND_NUMBER, IPPROTO_TCP, TCP_FASTOPEN, 0, 0, "queue of callers with data in SYN"},
-    {"ttl", KIND_NUMBER, IPPROTO_IP, IP_TTL, IPPROTO_IPV6, IPV6_UNICAST_HOPS,
-     "hops that its packets live"},
-    {"tos", KIND_NUMBER, IPPROTO_IP, IP_TOS, IPPROTO_IPV6, IPV6_TCLASS,
-     "class of service of its packets"},
-    {"multicast_ttl", KIND_NUMBER, IPPROTO_IP, IP_MULTICAST_TTL, IPPROTO_IPV6, IPV6_MULTICAST_HOPS,
-     "the same for multicast"},
-    {"multicast_loop", KIND_FLAG, IPPROTO_IP, IP_MULTICAST_LOOP, IPPROTO_IPV6, IPV6_MULTICAST_LOOP,
-     "its multicast comes back here, too"},
-    {"mtu_discover", KIND_NUMBER, IPPROTO_IP, IP_MTU_DISCOVER, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
-     "how the size of packets is found"},
-    {"freebind", KIND_FLAG, IPPROTO_IP, IP_FREEBIND, 0, 0, "bind to addresses that are not here"},
-    {"transparent", KIND_FLAG, IPPROTO_IP, IP_TRANSPARENT, IPPROTO_IPV6, IPV6_TRANSPARENT,
-     "bind to anybody's address"},
+    ROW("reuseaddr", KIND_FLAG, SOL_SOCKET, SO_REUSEADDR, "listen in spite of old connections"),
+    ROW("reuseport", KIND_FLAG, SOL_SOCKET, SO_REUSEPORT, "several sockets listen on one port"),
+    ROW("keepalive", KIND_FLAG, SOL_SOCKET, SO_KEEPALIVE, "ask whether a silent peer is there"),
+    ROW("broadcast", KIND_FLAG, SOL_SOCKET, SO_BROADCAST, "may send datagrams to everybody"),
+    ROW("oobinline", KIND_FLAG, SOL_SOCKET, SO_OOBINLINE, "urgent bytes stay in the stream"),
+    ROW("dontroute", KIND_FLAG, SOL_SOCKET, SO_DONTROUTE, "only to hosts on the same link"),
+    ROW("debug", KIND_FLAG, SOL_SOCKET, SO_DEBUG, "keep the kernel's debugging notes"),
+    ROW("linger", KIND_LINGER, SOL_SOCKET, SO_LINGER, "how long close waits; 0 resets"),
+    ROW("sndbuf", KIND_SIZE, SOL_SOCKET, SO_SNDBUF, "bytes that wait to be sent; doubled"),
+    ROW("rcvbuf", KIND_SIZE, SOL_SOCKET, SO_RCVBUF, "bytes that wait to be read; doubled"),
+    ROW("sndbufforce", KIND_SIZE, SOL_SOCKET, SO_SNDBUFFORCE, "sndbuf beyond the limit, as root"),
+    ROW("rcvbufforce", KIND_SIZE, SOL_SOCKET, SO_RCVBUFFORCE, "rcvbuf beyond the limit, as root"),
+    ROW("rcvlowat", KIND_SIZE, SOL_SOCKET, SO_RCVLOWAT, "as few bytes make it readable"),
+    ROW("priority", KIND_NUMBER, SOL_SOCKET, SO_PRIORITY, "of its packets in the queue"),
+    ROW("mark", KIND_NUMBER, SOL_SOCKET, SO_MARK, "of its packets, for routing rules"),
+    ROW("busy_poll", KIND_NUMBER, SOL_SOCKET, SO_BUSY_POLL, "microseconds to look for packets"),
+    ROW("incoming_cpu", KIND_NUMBER, SOL_SOCKET, SO_INCOMING_CPU,
+        "processor that handles its packets"),
+    ROW("bindtodevice", KIND_WORD, SOL_SOCKET, SO_BINDTODEVICE, "only by this interface"),
+    ROW("type", KIND_READ_NUMBER, SOL_SOCKET, SO_TYPE, "1 stream, 2 datagram, 3 raw"),
+    ROW("domain", KIND_READ_NUMBER, SOL_SOCKET, SO_DOMAIN, "the family: 2 IPv4, 10 IPv6, 1 Unix"),
+    ROW("protocol", KIND_READ_NUMBER, SOL_SOCKET, SO_PROTOCOL, "6 TCP, 17 UDP"),
+    ROW("acceptconn", KIND_READ_FLAG, SOL_SOCKET, SO_ACCEPTCONN, "it listens"),
+    ROW("error", KIND_READ_NUMBER, SOL_SOCKET, SO_ERROR, "what went wrong; 0 when read again"),
+    ROW("nodelay", KIND_FLAG, IPPROTO_TCP, TCP_NODELAY, "send small pieces at once"),
+    ROW("cork", KIND_FLAG, IPPROTO_TCP, TCP_CORK, "hold back until a packet is full"),
+    ROW("quickack", KIND_FLAG, IPPROTO_TCP, TCP_QUICKACK, "acknowledge at once"),
+    ROW("maxseg", KIND_SIZE, IPPROTO_TCP, TCP_MAXSEG, "largest segment, in bytes"),
+    ROW("keepidle", KIND_SECONDS, IPPROTO_TCP, TCP_KEEPIDLE, "silence before keepalive asks"),
+    ROW("keepintvl", KIND_SECONDS, IPPROTO_TCP, TCP_KEEPINTVL,
+        "between two questions of keepalive"),
+    ROW("keepcnt", KIND_NUMBER, IPPROTO_TCP, TCP_KEEPCNT, "questions before it gives up"),
+    ROW("syncnt", KIND_NUMBER, IPPROTO_TCP, TCP_SYNCNT, "times to call before connect fails"),
+    ROW("linger2", KIND_SECONDS, IPPROTO_TCP, TCP_LINGER2, "in FIN_WAIT2 after close"),
+    ROW("defer_accept", KIND_SECONDS, IPPROTO_TCP, TCP_DEFER_ACCEPT,
+        "accept only when data are there"),
+    ROW("window_clamp", KIND_SIZE, IPPROTO_TCP, TCP_WINDOW_CLAMP, "largest window that is offered"),
+    ROW("user_timeout", KIND_MS, IPPROTO_TCP, TCP_USER_TIMEOUT, "how long data may go unanswered"),
+    ROW("notsent_lowat", KIND_SIZE, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+        "writable when so few are unsent"),
+    ROW("congestion", KIND_WORD, IPPROTO_TCP, TCP_CONGESTION, "algorithm of congestion control"),
+    ROW("fastopen", KIND_NUMBER, IPPROTO_TCP, TCP_FASTOPEN, "queue of callers with data in SYN"),
+    ROW6("ttl", KIND_NUMBER, IP_TTL, IPV6_UNICAST_HOPS, "hops that its packets live"),
+    ROW6("tos", KIND_NUMBER, IP_TOS, IPV6_TCLASS, "class of service of its packets"),
+    ROW6("multicast_ttl", KIND_NUMBER, IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS,
+         "the same for multicast"),
+    ROW6("multicast_loop", KIND_FLAG, IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP,
+         "its multicast comes back here, too"),
+    ROW6("mtu_discover", KIND_NUMBER, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER,
+         "how the size of packets is found"),
+    ROW("freebind", KIND_FLAG, IPPROTO_IP, IP_FREEBIND, "bind to addresses that are not here"),
+    ROW6("transparent", KIND_FLAG, IP_TRANSPARENT, IPV6_TRANSPARENT, "bind to anybody's address"),
+};
+
+// Those that the library sets by itself, and nobody else has a use for.
+static const struct symbol own[] = {
+    NAMED(SOL_SOCKET, SO_TIMESTAMPNS),          NAMED(IPPROTO_IP, IP_PKTINFO),
+    NAMED(IPPROTO_IP, IP_ADD_MEMBERSHIP),       NAMED(IPPROTO_IP, IP_MULTICAST_IF),
+    NAMED(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT), NAMED(IPPROTO_IPV6, IPV6_V6ONLY),
+    NAMED(IPPROTO_IPV6, IPV6_RECVPKTINFO),      NAMED(IPPROTO_IPV6, IPV6_JOIN_GROUP),
+    NAMED(IPPROTO_IPV6, IPV6_MULTICAST_IF),
 };
 
 static const struct row *find_row(const char *name, size_t length)
@@ -105,6 +125,11 @@ static const struct row *find_row(const char *name, size_t length)
                 return &rows[i];
         }
     return NULL;
+}
+
+static const struct symbol *symbol_of_ipv6(const struct row *row)
+{
+    return row->symbol6.text ? &row->symbol6 : &row->symbol;
 }
 
 // ---- Values -----------------------------------------------------------------------------------
@@ -297,11 +322,12 @@ int sockopt_next(const char **text, struct sockopt *ret, char *why, size_t why_s
         memcpy(value, from, count);
         value[count] = '\0';
     }
+    const struct symbol *symbol6 = symbol_of_ipv6(row);
     *ret = (struct sockopt){
-        .level = row->level,
-        .number = row->number,
-        .level6 = row->level6 ? row->level6 : row->level,
-        .number6 = row->level6 ? row->number6 : row->number,
+        .level = row->symbol.level,
+        .number = row->symbol.number,
+        .level6 = symbol6->level,
+        .number6 = symbol6->number,
     };
     memcpy(ret->name, row->name, strlen(row->name));
     if (!read_value(row->kind, value, ret))
@@ -332,18 +358,38 @@ bool sockopt_describe(int index, struct sockopt_about *ret_about)
     if (index < 0 || (size_t)index >= sizeof rows / sizeof *rows)
         return false;
     const struct row *row = &rows[index];
+    const struct symbol *symbol6 = symbol_of_ipv6(row);
     *ret_about = (struct sockopt_about){
         .name = row->name,
         .type = type_of(row->kind),
-        .page = page_of(row->level),
+        .page = page_of(row->symbol.level),
         .help = row->help,
         .read_only = row->kind >= KIND_READ_FLAG,
-        .level = row->level,
-        .number = row->number,
-        .level6 = row->level6 ? row->level6 : row->level,
-        .number6 = row->level6 ? row->number6 : row->number,
+        .level = row->symbol.level,
+        .number = row->symbol.number,
+        .level6 = symbol6->level,
+        .number6 = symbol6->number,
     };
     return true;
+}
+
+static bool is_it(const struct symbol *symbol, int level, int number)
+{
+    return symbol->text && symbol->level == level && symbol->number == number;
+}
+
+const char *sockopt_symbol(int level, int number)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (is_it(&rows[i].symbol, level, number))
+            return rows[i].symbol.text;
+        if (is_it(&rows[i].symbol6, level, number))
+            return rows[i].symbol6.text;
+    }
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (is_it(&own[i], level, number))
+            return own[i].text;
+    return NULL;
 }
 
 static void print_linger(const void *value, struct text *text)

@@ -36,5 +36,10 @@ struct sockopt_about {
 // returns  false past the last one
 bool sockopt_describe(int index, struct sockopt_about *ret_about);
 
+// As a program writes it: "SO_REUSEADDR". Also of those that only the library sets.
+//
+// returns  NULL: it is not known here
+const char *sockopt_symbol(int level, int number);
+
 // Writes what getsockopt(2) has said of an option as sockopt_next reads it. "" for what it cannot have said.
 void sockopt_print(int index, const void *value, socklen_t size, char *ret_text, size_t text_size);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include <cmocka.h>
 
@@ -223,6 +224,24 @@ static void each_option_of_the_table_can_be_found(void **state)
     assert_false(sockopt_describe(-1, &about));
 }
 
+static void options_have_the_names_that_a_program_writes(void **state)
+{
+    (void)state;
+    struct sockopt_about about;
+    assert_string_equal(sockopt_symbol(SOL_SOCKET, SO_REUSEADDR), "SO_REUSEADDR");
+    assert_string_equal(sockopt_symbol(IPPROTO_IPV6, IPV6_UNICAST_HOPS), "IPV6_UNICAST_HOPS");
+    assert_string_equal(sockopt_symbol(IPPROTO_IPV6, IPV6_V6ONLY), "IPV6_V6ONLY");
+    assert_null(sockopt_symbol(IPPROTO_TCP, 999));
+    assert_null(sockopt_symbol(0, 0));
+    for (int i = 0; sockopt_describe(i, &about); i++) {
+        // tcp(7) has TCP_NODELAY for nodelay.
+        const char *symbol = sockopt_symbol(about.level, about.number);
+        assert_non_null(symbol);
+        assert_int_equal(strcasecmp(strchr(symbol, '_') + 1, about.name), 0);
+        assert_non_null(sockopt_symbol(about.level6, about.number6));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +250,7 @@ int main(void)
         cmocka_unit_test(several_follow_each_other),
         cmocka_unit_test(values_are_printed_as_they_are_read),
         cmocka_unit_test(what_the_kernel_says_otherwise_is_nothing),
+        cmocka_unit_test(options_have_the_names_that_a_program_writes),
         cmocka_unit_test(each_option_of_the_table_can_be_found),
         cmocka_unit_test(linger_is_a_time_or_off),
         cmocka_unit_test(a_word_is_taken_as_it_is),

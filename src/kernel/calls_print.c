@@ -1,12 +1,11 @@
 #include "kernel/calls_print.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "addr/addr.h"
+#include "addr/sockopt.h"
 
 #define SECOND 1000000000
 
@@ -148,75 +147,9 @@ static void add_value(struct text *text, const void *value, socklen_t size)
     }
 }
 
-#define NAMED(option) option, #option
-
-// Those that the library sets, and those of options.sockopts.
-static const struct {
-    int level, name;
-    const char *word;
-} options[] = {
-    {SOL_SOCKET, NAMED(SO_REUSEADDR)},
-    {SOL_SOCKET, NAMED(SO_REUSEPORT)},
-    {SOL_SOCKET, NAMED(SO_KEEPALIVE)},
-    {SOL_SOCKET, NAMED(SO_BROADCAST)},
-    {SOL_SOCKET, NAMED(SO_OOBINLINE)},
-    {SOL_SOCKET, NAMED(SO_DONTROUTE)},
-    {SOL_SOCKET, NAMED(SO_LINGER)},
-    {SOL_SOCKET, NAMED(SO_SNDBUF)},
-    {SOL_SOCKET, NAMED(SO_RCVBUF)},
-    {SOL_SOCKET, NAMED(SO_SNDBUFFORCE)},
-    {SOL_SOCKET, NAMED(SO_RCVBUFFORCE)},
-    {SOL_SOCKET, NAMED(SO_RCVLOWAT)},
-    {SOL_SOCKET, NAMED(SO_PRIORITY)},
-    {SOL_SOCKET, NAMED(SO_MARK)},
-    {SOL_SOCKET, NAMED(SO_BUSY_POLL)},
-    {SOL_SOCKET, NAMED(SO_INCOMING_CPU)},
-    {SOL_SOCKET, NAMED(SO_BINDTODEVICE)},
-    {SOL_SOCKET, NAMED(SO_TIMESTAMPNS)},
-    {IPPROTO_TCP, NAMED(TCP_NODELAY)},
-    {IPPROTO_TCP, NAMED(TCP_CORK)},
-    {IPPROTO_TCP, NAMED(TCP_QUICKACK)},
-    {IPPROTO_TCP, NAMED(TCP_MAXSEG)},
-    {IPPROTO_TCP, NAMED(TCP_KEEPIDLE)},
-    {IPPROTO_TCP, NAMED(TCP_KEEPINTVL)},
-    {IPPROTO_TCP, NAMED(TCP_KEEPCNT)},
-    {IPPROTO_TCP, NAMED(TCP_SYNCNT)},
-    {IPPROTO_TCP, NAMED(TCP_LINGER2)},
-    {IPPROTO_TCP, NAMED(TCP_DEFER_ACCEPT)},
-    {IPPROTO_TCP, NAMED(TCP_WINDOW_CLAMP)},
-    {IPPROTO_TCP, NAMED(TCP_USER_TIMEOUT)},
-    {IPPROTO_TCP, NAMED(TCP_NOTSENT_LOWAT)},
-    {IPPROTO_TCP, NAMED(TCP_CONGESTION)},
-    {IPPROTO_TCP, NAMED(TCP_FASTOPEN)},
-    {IPPROTO_IP, NAMED(IP_TTL)},
-    {IPPROTO_IP, NAMED(IP_TOS)},
-    {IPPROTO_IP, NAMED(IP_PKTINFO)},
-    {IPPROTO_IP, NAMED(IP_ADD_MEMBERSHIP)},
-    {IPPROTO_IP, NAMED(IP_MULTICAST_IF)},
-    {IPPROTO_IP, NAMED(IP_MULTICAST_TTL)},
-    {IPPROTO_IP, NAMED(IP_MULTICAST_LOOP)},
-    {IPPROTO_IP, NAMED(IP_MTU_DISCOVER)},
-    {IPPROTO_IP, NAMED(IP_FREEBIND)},
-    {IPPROTO_IP, NAMED(IP_TRANSPARENT)},
-    {IPPROTO_IP, NAMED(IP_BIND_ADDRESS_NO_PORT)},
-    {IPPROTO_IPV6, NAMED(IPV6_V6ONLY)},
-    {IPPROTO_IPV6, NAMED(IPV6_RECVPKTINFO)},
-    {IPPROTO_IPV6, NAMED(IPV6_JOIN_GROUP)},
-    {IPPROTO_IPV6, NAMED(IPV6_MULTICAST_IF)},
-    {IPPROTO_IPV6, NAMED(IPV6_UNICAST_HOPS)},
-    {IPPROTO_IPV6, NAMED(IPV6_TCLASS)},
-    {IPPROTO_IPV6, NAMED(IPV6_MULTICAST_HOPS)},
-    {IPPROTO_IPV6, NAMED(IPV6_MULTICAST_LOOP)},
-    {IPPROTO_IPV6, NAMED(IPV6_MTU_DISCOVER)},
-    {IPPROTO_IPV6, NAMED(IPV6_TRANSPARENT)},
-};
-
 void calls_print_option(struct text *text, int level, int name, const void *value, socklen_t size)
 {
-    const char *word = NULL;
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        if (options[i].level == level && options[i].name == name)
-            word = options[i].word;
+    const char *word = sockopt_symbol(level, name);
     if (word)
         text_addf(text, "%s, ", word);
     else

@@ -34,7 +34,7 @@ void calls_print_address(struct text *text, const struct sockaddr *address, sock
 // AF_INET, SOCK_STREAM.
 void calls_print_kind(struct text *text, int family, int type);
 
-// SO_REUSEADDR, 1. An option that the library does not use: in numbers, level:name.
+// SO_REUSEADDR, 1. An option that addr/sockopt.h does not know: in numbers, level:name.
 void calls_print_option(struct text *text, int level, int name, const void *value, socklen_t size);
 
 // SHUT_WR and so on.

@@ -158,6 +158,8 @@ static void options_have_their_names_and_values(void **state)
     assert_string_equal(memory, "SO_RCVBUF, 4096");
     calls_print_option(empty(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
     assert_string_equal(memory, "SO_LINGER, {1, 0}");
+    calls_print_option(empty(), IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    assert_string_equal(memory, "IPV6_V6ONLY, 1");
     calls_print_option(empty(), IPPROTO_TCP, 999, "abc", 3);
     assert_string_equal(memory, "6:999, 3 bytes");
 }
