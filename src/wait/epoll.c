@@ -332,30 +332,26 @@ static void epoll_poll(struct loop *loop, int64_t deadline)
         renew(loop, epoll);
 }
 
-static int open_outer(struct epoll *epoll)
+// Keeps a new descriptor if it could be registered; closes it otherwise.
+static int keep_if(int rc, int fd, int *ret_fd)
 {
-    int fd = kernel->epoll_create();
-    if (fd < 0)
-        return fd;
-    int rc = add_mark(fd, epoll->fd, 0);
     if (rc < 0)
         (void)kernel->close(fd);
     else
-        epoll->outer_fd = fd;
+        *ret_fd = fd;
     return rc;
+}
+
+static int open_outer(struct epoll *epoll)
+{
+    int fd = kernel->epoll_create();
+    return fd < 0 ? fd : keep_if(add_mark(fd, epoll->fd, 0), fd, &epoll->outer_fd);
 }
 
 static int open_timer(struct epoll *epoll)
 {
     int fd = kernel->timerfd();
-    if (fd < 0)
-        return fd;
-    int rc = add_mark(epoll->fd, fd, TIMER_MARK);
-    if (rc < 0)
-        (void)kernel->close(fd);
-    else
-        epoll->timer_fd = fd;
-    return rc;
+    return fd < 0 ? fd : keep_if(add_mark(epoll->fd, fd, TIMER_MARK), fd, &epoll->timer_fd);
 }
 
 static int epoll_descriptor(struct loop *loop)
