@@ -23,20 +23,15 @@ def in_cells(models, ways=("epoll", "block")):
 def start(cell, handler, address="127.0.0.1:0", prefix=(), refusing=None, keep=(), **options):
     """A server in this cell; `refusing` is a Refusal, `keep` are descriptors for it."""
     model, way = cell
-    for name in ("MATRIX_STALE", "MATRIX_REFUSE"):
-        os.environ.pop(name, None)
+    environment = {}
     if way == "stale":
-        os.environ["MATRIX_STALE"] = "1"
+        environment["MATRIX_STALE"] = "1"
         way = "epoll"
     if refusing:
-        os.environ["MATRIX_REFUSE"] = "%s %s" % (refusing.call, refusing.path)
-    try:
-        return Server([*prefix, os.path.join(BUILD, "tests", "handlers"), handler, address,
-                       *("%s=%d" % option for option in options.items())], model=model, backend=way,
-                      pass_fds=keep)
-    finally:
-        for name in ("MATRIX_STALE", "MATRIX_REFUSE"):
-            os.environ.pop(name, None)
+        environment["MATRIX_REFUSE"] = "%s %s" % (refusing.call, refusing.path)
+    return Server([*prefix, os.path.join(BUILD, "tests", "handlers"), handler, address,
+                   *("%s=%d" % option for option in options.items())], model=model, backend=way,
+                  environment=environment, pass_fds=keep)
 
 
 class Refusal:

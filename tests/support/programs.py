@@ -34,10 +34,10 @@ def example(name):
 
 
 class Server:
-    """A program that says "listening on ADDRESS" on stderr; its other lines are kept."""
+    """A program that says "listening on ADDRESS" on stderr; its other lines are kept. `environment` is beside ours."""
 
-    def __init__(self, command, model=None, backend=None, **options):
-        environment = dict(os.environ)
+    def __init__(self, command, model=None, backend=None, environment=None, **options):
+        environment = {**os.environ, **(environment or {})}
         environment.pop("BELL_MODEL", None)
         environment.pop("BELL_BACKEND", None)
         if model:

@@ -343,11 +343,8 @@ SCENARIOS = {
 
 
 def start(scenario, model, backend, folder, origin):
-    os.environ["TORTURE"] = os.path.join(folder, "page")
-    try:
-        return Server(scenario.command(folder, origin), model=model, backend=backend)
-    finally:
-        os.environ.pop("TORTURE")
+    return Server(scenario.command(folder, origin), model=model, backend=backend,
+                  environment={"TORTURE": os.path.join(folder, "page")})
 
 
 def caller_of(server, folder, scenario, tolerant):
