@@ -245,3 +245,123 @@ int raise_children(bell_conn *conn, void *arg)
     }
     return n < 0 || bell_printf(conn, "%d\n", reaped) < 0;
 }
+
+// ---- Time and processor -----------------------------------------------------------------------
+
+int sleeper(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char text[100];
+    bell_sleep(number * BELL_MS);
+    ssize_t n = bell_read(conn, text, sizeof text);
+    return n > 0 ? bell_write(conn, text, (size_t)n) < 0 : (int)n;
+}
+
+int hog(bell_conn *conn, void *arg)
+{
+    int64_t until = bell_now() + number * BELL_MS;
+    while (bell_now() < until)
+        continue;
+    return echo(conn, arg);
+}
+
+// A deadline while a storm of signals interrupts every call.
+static void nothing(int signal)
+{
+    (void)signal;
+}
+
+int in_a_storm(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char text[100];
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGALRM, &action, NULL);
+    timer_t timer;
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+    event._sigev_un._tid = gettid();
+    struct itimerspec every = {.it_interval.tv_nsec = 200000, .it_value.tv_nsec = 200000};
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0)
+        return -1;
+    timer_settime(timer, 0, &every, NULL);
+    sigset_t open;
+    sigemptyset(&open);
+    pthread_sigmask(SIG_SETMASK, &open, NULL);
+
+    int64_t began = bell_now();
+    bell_deadline(conn, bell_in(100 * BELL_MS));
+    ssize_t n = bell_read(conn, text, sizeof text);
+    int64_t took = (bell_now() - began) / BELL_MS;
+    say("result %zd %s after %s", n, n < 0 ? strerrorname_np(errno) : "",
+        took >= 100 && took < 2000 ? "its time" : "the wrong time");
+    bell_deadline(conn, BELL_NEVER);
+    static char big[1000000];
+    n = bell_readn(conn, big, sizeof big);
+    if (n > 0)
+        n = bell_write(conn, big, (size_t)n);
+    timer_delete(timer);
+    return n < 0 ? -1 : 0;
+}
+
+// ---- Stacks and processes ---------------------------------------------------------------------
+
+// NOLINTNEXTLINE(misc-no-recursion): that is the point
+static int go_down(const volatile char *above, int depth)
+{
+    volatile char frame[200];
+    frame[0] = above[0];
+    return depth == 0 ? frame[0] : go_down(frame, depth - 1) + frame[0];
+}
+
+int overflow_slowly(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char byte = 0;
+    bell_read(conn, &byte, 1);
+    return go_down(&byte, 100000);
+}
+
+#pragma GCC diagnostic ignored "-Wframe-larger-than="
+
+__attribute__((noinline)) static int one_big_frame(const char *from)
+{
+    volatile char frame[64 * 1024];
+    for (size_t i = 0; i < sizeof frame; i += 512)
+        frame[i] = *from;
+    return frame[1024];
+}
+
+int overflow_at_once(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char byte = 0;
+    bell_read(conn, &byte, 1);
+    return one_big_frame(&byte);
+}
+
+// Ends its own process, in the middle of a conversation.
+int die(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char byte;
+    if (bell_read(conn, &byte, 1) == 1 && byte == '!')
+        kill(getpid(), SIGKILL);
+    return bell_write(conn, "alive", 5) < 0;
+}
+
+int tell_pid(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char byte;
+    bell_printf(conn, "%d\n", (int)getpid());
+    return bell_read(conn, &byte, 1) < 0;
+}
+
+int stop_server(bell_conn *conn, void *arg)
+{
+    (void)arg;
+    char byte;
+    bell_read(conn, &byte, 1);
+    bell_server_stop(bell_conn_server(conn));
+    return bell_write(conn, "stopped", 7) < 0;
+}
