@@ -2,7 +2,6 @@
 
 import re
 import socket
-import subprocess
 
 import pytest
 
@@ -125,15 +124,6 @@ def test_curl_shows_what_telnet_would(model, made):
         curl.say_no_more()
         done = finished(curl)
         assert (done.stdout, done.returncode) == (b"HELLO\n", 0)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    names = [str(folder / "key"), str(folder / "certificate")]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-                    "/CN=localhost", "-keyout", names[0], "-out", names[1]], check=True, capture_output=True)
-    return names
 
 
 @needs("openssl", "socat")
