@@ -4,7 +4,6 @@
 #pragma once
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -18,6 +17,7 @@
 
 #include "conn/conn.h"
 #include "kernel/kernel.h"
+#include "task/descriptors_test.h"
 #include "wait/backend.h"
 #include "wait/failure.h"
 
@@ -37,16 +37,6 @@ struct body {
 // ---- Running ----------------------------------------------------------------------------------
 
 static unsigned tasks_before;
-
-static inline int count_descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(folder))
-        count++;
-    (void)closedir(folder);
-    return count;
-}
 
 static inline struct loop *this_loop(void)
 {

@@ -3,7 +3,6 @@
 
 #pragma once
 
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -18,6 +17,7 @@
 #include <doorbell.h>
 
 #include "kernel/kernel.h"
+#include "task/descriptors_test.h"
 #include "task/group.h"
 #include "wait/backend.h"
 #include "wait/wait.h"
@@ -58,16 +58,6 @@ struct body {
         }                                                                                         \
     }
 #define ON_EACH(test) ON_PRIVATE(test), IN_A_TASK(test)
-
-static inline int count_descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    int count = 0;
-    while (readdir(folder))
-        count++;
-    (void)closedir(folder);
-    return count;
-}
 
 static inline void run_privately(void **state)
 {

@@ -247,20 +247,11 @@ def test_an_idle_server_costs_nothing(cell):
     with start(cell, "echo") as server:
         still_serves(server)
 
-        def ticks():
-            total = 0
-            for pid in [server.process.pid] + [child for child, _ in children_of(server.process.pid)]:
-                try:
-                    with open("/proc/%d/stat" % pid) as stat:
-                        fields = stat.read().rsplit(")", 1)[1].split()
-                    total += int(fields[11]) + int(fields[12])
-                except OSError:
-                    pass
-            return total
         def is_idle():
-            before = ticks()
+            before = resource_use(server)
             time.sleep(1)
-            return ticks() - before <= 1
+            return resource_use(server) - before <= 1 / os.sysconf("SC_CLK_TCK")
+
         eventually(is_idle)  # the last caller has still to be put away
 
 

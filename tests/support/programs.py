@@ -124,6 +124,13 @@ class Server:
             self.process.stderr.close()
         return code
 
+    def stop_by_a_storm(self):
+        """Signals for as long as it is there. Returns its exit code."""
+        until = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < until:
+            self.process.send_signal(signal.SIGTERM)
+        return self.stop()
+
     def __enter__(self):
         return self
 

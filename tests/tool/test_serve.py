@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -182,10 +181,7 @@ def test_signals_that_keep_coming_do_not_spoil_its_exit_code(model):
     for _ in range(5):
         with serve("echo", "127.0.0.1:0", "-m", model) as server:
             assert server.port
-            until = time.monotonic() + PATIENCE
-            while server.process.poll() is None and time.monotonic() < until:
-                server.process.send_signal(signal.SIGTERM)
-            assert server.stop() == 0
+            assert server.stop_by_a_storm() == 0
 
 
 @pytest.mark.parametrize("model", MODELS)
