@@ -1,6 +1,5 @@
 """Datagrams: a loop over recvfrom and sendto, in every cell that has one."""
 
-import errno
 import os
 import socket
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from networks import own_network
-from programs import BUILD, DOORBELL, IS_WATCHED, MODELS, PATIENCE, ROOT, read_all, read_line
+from programs import BUILD, IS_WATCHED, MODELS, PATIENCE, ROOT, read_all, read_line
 
 with open(os.path.join(ROOT, "README.md")) as file:
     README = file.read()

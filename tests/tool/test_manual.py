@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from programs import BUILD, DOORBELL, PATIENCE, ROOT, run, serve
+from programs import BUILD, PATIENCE, ROOT, run, serve
 
 HEADER = os.path.join(ROOT, "include", "doorbell.h")
 PAGES = sorted(glob.glob(os.path.join(BUILD, "*doorbell*.3")) + glob.glob(os.path.join(BUILD, "tool", "*.[17]")))
