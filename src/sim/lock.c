@@ -239,6 +239,7 @@ void lock_release_all(void)
 
 // ---- In front of the C library ------------------------------------------------------------------
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): theirs begin with underscores
 IN_FRONT int pthread_mutex_lock(pthread_mutex_t *lock)
 {
     return simulates ? wait_for_lock(lock) : real_lock(lock);
@@ -284,3 +285,4 @@ IN_FRONT int pthread_cond_broadcast(pthread_cond_t *cond)
     }
     return 0;
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

@@ -6,7 +6,10 @@
 // CHAT is the example itself, or a copy of it with a bug that is planted.
 
 int chat_main(int argc, char **argv);
-#define main chat_main
+#ifndef CHAT
+#define CHAT "../../examples/chat.c"
+#endif
+#define main chat_main // NOLINT(readability-identifier-naming)
 #include CHAT
 #undef main
 

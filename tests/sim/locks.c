@@ -150,7 +150,7 @@ static int try_in_vain(void *arg)
 static void set_up_kinds(bell_sim *sim, void *arg)
 {
     pthread_mutexattr_t attributes;
-    pthread_mutex_t *shared = bell_sim_memory(sim, sizeof *shared);
+    pthread_mutex_t *shared = bell_sim_memory(sim, sizeof *shared); // NOLINT(cert-fio38-c)
     (void)arg;
     pthread_mutexattr_init(&attributes);
     pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);

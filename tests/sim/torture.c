@@ -9,7 +9,6 @@
 // gone nothing fails any more, and a fresh one comes, from a third host: he must be served, unless the server has
 // ended, and said why. Then it is stopped. The simulator itself looks for what is left behind.
 
-#define _GNU_SOURCE
 #include "torture.h"
 
 #include <errno.h>
@@ -289,7 +288,7 @@ static uint64_t chance;
 static unsigned below(unsigned number)
 {
     chance = chance * 6364136223846793005U + 1442695040888963407U;
-    return (unsigned)(chance >> 33) % number;
+    return number ? (unsigned)(chance >> 33) % number : 0;
 }
 
 static void run_sample(unsigned count)

@@ -4,9 +4,8 @@
 // Of the command's services exec and files are not here: this network has neither processes nor files. The system's
 // kernel has (tests/torture/torture.py).
 
-#define _GNU_SOURCE
 int chat_main(int argc, char **argv);
-#define main chat_main
+#define main chat_main // NOLINT(readability-identifier-naming)
 #include "../../examples/chat.c"
 #undef main
 
