@@ -130,6 +130,33 @@ static int tell_epoll_wait(int epoll, struct epoll_event *events, int count, int
     return n;
 }
 
+static int tell_ring_open(unsigned entries, struct ring **ret_ring)
+{
+    struct call_line line;
+    calls_line_begin(&line);
+    int rc = calls_behind->ring_open(entries, ret_ring);
+    calls_line_tell(&line, rc < 0 ? rc : (*ret_ring)->fd, "io_uring_setup(%u)", entries);
+    return rc;
+}
+
+static void tell_ring_close(struct ring *ring, bool abandon)
+{
+    struct call_line line;
+    int fd = ring ? ring->fd : -1;
+    calls_line_begin(&line);
+    calls_behind->ring_close(ring, abandon);
+    calls_line_tell(&line, 0, "close(%d)", fd);
+}
+
+static int tell_ring_enter(struct ring *ring, int64_t deadline)
+{
+    struct call_line line;
+    calls_line_begin(&line);
+    int n = calls_behind->ring_enter(ring, deadline);
+    tell_events(&line, n, "io_uring_enter", ring->fd);
+    return n;
+}
+
 static int tell_eventfd(void)
 {
     struct call_line line;
@@ -188,6 +215,9 @@ void calls_show_rest(struct kernel_ops *table)
     table->epoll_create = tell_epoll_create;
     table->epoll_ctl = tell_epoll_ctl;
     table->epoll_wait = tell_epoll_wait;
+    table->ring_open = tell_ring_open;
+    table->ring_close = tell_ring_close;
+    table->ring_enter = tell_ring_enter;
     table->eventfd = tell_eventfd;
     table->timerfd = tell_timerfd;
     table->timerfd_set = tell_timerfd_set;

@@ -232,6 +232,53 @@ static void only_sockets_are_closed_in_books(void **state)
     assert_string_equal(lines(), "close(1000000) failed: bad file descriptor\n");
 }
 
+static struct ring own_ring = {.fd = 9};
+
+static int answer_ring_open(unsigned entries, struct ring **ret_ring)
+{
+    (void)entries;
+    *ret_ring = &own_ring;
+    return answer;
+}
+
+static int answer_ring_enter(struct ring *ring, int64_t deadline)
+{
+    (void)ring, (void)deadline;
+    return 0;
+}
+
+static void answer_ring_close(struct ring *ring, bool abandon)
+{
+    (void)ring, (void)abandon;
+}
+
+static void use_ring(void)
+{
+    struct ring *ring = NULL;
+    if (kernel->ring_open(64, &ring) < 0)
+        return;
+    (void)kernel->ring_enter(ring, 0);
+    kernel->ring_close(ring, false);
+}
+
+static void a_ring_is_in_no_book(void **state)
+{
+    (void)state;
+    fake.ring_open = answer_ring_open;
+    fake.ring_enter = answer_ring_enter;
+    fake.ring_close = answer_ring_close;
+    answer = 0;
+    assert_int_equal(calls_show(pipe_fds[1], 0), 0);
+    use_ring();
+    assert_string_equal(lines(), "");
+    assert_int_equal(calls_show(pipe_fds[1], BELL_CALLS_ALL), 0);
+    use_ring();
+    answer = -EPERM;
+    use_ring();
+    assert_string_equal(lines(), "io_uring_setup(64) = 9\nio_uring_enter(9) = 0\nclose(9)\n"
+                                 "io_uring_setup(64) failed: operation not permitted\n");
+}
+
 static void a_child_that_runs_is_not_waited_for_in_books(void **state)
 {
     (void)state;
@@ -439,6 +486,7 @@ int main(void)
         CASE(a_connection_is_made_once),
         CASE(a_new_socket_has_no_old_connection),
         CASE(only_sockets_are_closed_in_books),
+        CASE(a_ring_is_in_no_book),
         CASE(a_child_that_runs_is_not_waited_for_in_books),
         CASE(a_fork_may_fail),
         CASE(an_end_is_told_with_its_reason),

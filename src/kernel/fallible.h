@@ -1,6 +1,7 @@
 // Every member of the kernel table that can fail, as X(type, name, its parameters, what is passed on), for tables
 // that stand in front and fail some of them. Those that return memory have no type. No `close`: it fails in no
-// way that means anything on Linux, and its descriptor is gone.
+// way that means anything on Linux, and its descriptor is gone. No `ring_next`: it only says that the ring is full,
+// which entering it ends.
 
 #pragma once
 
@@ -35,6 +36,9 @@
     X(int, epoll_wait, (int a, struct epoll_event *b, int c, int64_t d), (a, b, c, d))        \
     X(int, eventfd, (void), ())                                                               \
     X(int, timerfd, (void), ())                                                               \
+    X(int, ring_open, (unsigned a, struct ring **b), (a, b))                                  \
+    X(int, ring_enter, (struct ring * a, int64_t b), (a, b))                                  \
+    X(int, ring_buffers, (struct ring * a, unsigned b, unsigned c), (a, b, c))                \
     X(int, fork, (void), ())                                                                  \
     X(int, pidfd_open, (int a), (a))                                                          \
     X(int, thread_start, (void (*a)(void *), void *b, size_t c), (a, b, c))

@@ -28,6 +28,13 @@
 #include <sys/uio.h>
 
 struct addrinfo;
+struct io_uring_cqe;
+struct io_uring_sqe;
+
+// A ring of operations; see ring_open. It belongs to the thread that opened it.
+struct ring {
+    int fd; // readable when ring_enter has something to do, for the epoll of somebody else
+};
 
 struct kernel_ops {
     // ---- sockets. SOCK_NONBLOCK | SOCK_CLOEXEC are added to every new descriptor; MSG_DONTWAIT to
@@ -87,6 +94,40 @@ struct kernel_ops {
     int (*eventfd)(void);
     int (*timerfd)(void);
     int (*timerfd_set)(int fd, int64_t deadline); // INT64_MAX disarms; the past fires at once
+
+    // ---- the ring, io_uring(7). An operation is a struct io_uring_sqe, filled in by liburing's
+    // io_uring_prep_... functions; its end is a struct io_uring_cqe, with a result as of the call.
+    // Between them its buffers and its descriptor's file are the kernel's: closing the descriptor
+    // says nothing to the peer before the operation has ended, and cancelling it ends it later.
+    //
+    // Without MSG_DONTWAIT nothing blocks: an operation that has to wait does so in the ring. Flags
+    // are passed as they are: SOCK_CLOEXEC and MSG_NOSIGNAL are the caller's to say.
+    //
+    // Operations: NOP, ACCEPT, RECV, RECVMSG, SEND, SENDMSG, CONNECT, POLL_ADD, POLL_REMOVE,
+    // ASYNC_CANCEL, CLOSE; the ring takes no others, so that who breaks in has no more of them. Flags of
+    // an operation: IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS. No timeouts: a loop has its timers,
+    // waits until the next one, and cancels.
+
+    // Makes a ring for `entries` operations at a time (a power of two), and four times as many ends.
+    // It has been tried with an operation. -ENOSYS: the kernel (before 6.0) or the library has none;
+    // -EPERM: it is forbidden here. No ring may be open in a process that forks, but by `abandon`.
+    int (*ring_open)(unsigned entries, struct ring **ret_ring);
+    // What is under way is cancelled and has ended when this returns: no buffer is in use any more.
+    // `abandon`: in the child of a fork, where the ring is the parent's and goes on.
+    void (*ring_close)(struct ring *ring, bool abandon);
+    // The next operation to fill in; NULL when there are `entries` of them: enter first.
+    struct io_uring_sqe *(*ring_next)(struct ring *ring);
+    // Hands over what was filled in, and waits (as above) until an operation has ended. Returns how
+    // many ends can be taken, 0 at the deadline; all that was handed over is so also after a failure.
+    int (*ring_enter)(struct ring *ring, int64_t deadline);
+    // Takes the first ends, `count` at most; returns how many.
+    unsigned (*ring_take)(struct ring *ring, struct io_uring_cqe *ret_ends, unsigned count);
+    // Makes the group of buffers (0..3) from which IOSQE_BUFFER_SELECT takes, `count` at most: a power
+    // of two. Once for a group; it ends with the ring.
+    int (*ring_buffers)(struct ring *ring, unsigned group, unsigned count);
+    // Gives a buffer to a group, under a number that no other one in it has now. It comes back with
+    // the end of an operation that says IORING_CQE_F_BUFFER and its number. No more than `count`.
+    void (*ring_give)(struct ring *ring, unsigned group, unsigned id, void *buffer, size_t size);
 
     // ---- processes and threads
     int (*fork)(void); // flushes stdio first; -EBUSY when the process has more than one thread

@@ -1,6 +1,6 @@
 // The table of the system itself. Each member is the system call of its name; what differs is said
 // in kernel.h. The members live in real_socket.c, real_file.c, real_wait.c, real_process.c,
-// real_limits.c and real_memory.c; the shortest are here.
+// real_limits.c, real_memory.c and real_ring.c; the shortest are here.
 
 #include "kernel/real.h"
 
@@ -92,6 +92,14 @@ const struct kernel_ops kernel_real = {
     .eventfd = real_eventfd,
     .timerfd = real_timerfd,
     .timerfd_set = real_timerfd_set,
+
+    .ring_open = real_ring_open,
+    .ring_close = real_ring_close,
+    .ring_next = real_ring_next,
+    .ring_enter = real_ring_enter,
+    .ring_take = real_ring_take,
+    .ring_buffers = real_ring_buffers,
+    .ring_give = real_ring_give,
 
     .fork = real_fork,
     .pidfd_open = real_pidfd_open,

@@ -49,6 +49,17 @@ int real_epoll_wait(int epoll, struct epoll_event *events, int count, int64_t de
 int real_eventfd(void);
 int real_timerfd(void);
 int real_timerfd_set(int fd, int64_t deadline);
+// Nanoseconds from now to the deadline, at least 0.
+int64_t real_span_until(int64_t deadline);
+
+// real_ring.c, or no_ring.c
+int real_ring_open(unsigned entries, struct ring **ret_ring);
+void real_ring_close(struct ring *ring, bool abandon);
+struct io_uring_sqe *real_ring_next(struct ring *ring);
+int real_ring_enter(struct ring *ring, int64_t deadline);
+unsigned real_ring_take(struct ring *ring, struct io_uring_cqe *ret_ends, unsigned count);
+int real_ring_buffers(struct ring *ring, unsigned group, unsigned count);
+void real_ring_give(struct ring *ring, unsigned group, unsigned id, void *buffer, size_t size);
 int64_t real_now(void);
 int64_t real_now_coarse(void);
 

@@ -29,7 +29,7 @@ int64_t real_now(void)
 
 // Nanoseconds from now to the deadline, at least 0. Most waits of a busy loop have the deadline 0
 // ("look, do not wait"), which costs no look at the clock.
-static int64_t span_until(int64_t deadline)
+int64_t real_span_until(int64_t deadline)
 {
     if (deadline <= 0)
         return 0;
@@ -41,7 +41,7 @@ int real_ppoll(struct pollfd *fds, nfds_t count, int64_t deadline)
 {
     struct timespec span, *timeout = NULL;
     if (deadline != INT64_MAX) {
-        int64_t left = span_until(deadline);
+        int64_t left = real_span_until(deadline);
         span = (struct timespec){.tv_sec = left / SECOND, .tv_nsec = left % SECOND};
         timeout = &span;
     }
@@ -65,7 +65,7 @@ static int wait_in_milliseconds(int epoll, struct epoll_event *events, int count
 {
     int timeout = -1;
     if (deadline != INT64_MAX) {
-        int64_t left = span_until(deadline);
+        int64_t left = real_span_until(deadline);
         int64_t ms = left / MILLISECOND + (left % MILLISECOND != 0);
         timeout = ms < INT_MAX ? (int)ms : INT_MAX;
     }
@@ -80,7 +80,7 @@ int real_epoll_wait(int epoll, struct epoll_event *events, int count, int64_t de
 
     struct __kernel_timespec span, *timeout = NULL;
     if (deadline != INT64_MAX) {
-        int64_t left = span_until(deadline);
+        int64_t left = real_span_until(deadline);
         span = (struct __kernel_timespec){.tv_sec = left / SECOND, .tv_nsec = left % SECOND};
         timeout = &span;
     }

@@ -26,7 +26,7 @@ static int error_number(const char *name)
         {"EMFILE", EMFILE},   {"ENFILE", ENFILE},     {"ENOMEM", ENOMEM},
         {"ENOBUFS", ENOBUFS}, {"EAGAIN", EAGAIN},     {"ECONNABORTED", ECONNABORTED},
         {"EPROTO", EPROTO},   {"EPERM", EPERM},       {"EINTR", EINTR},
-        {"ENOSPC", ENOSPC},   {"ENETDOWN", ENETDOWN},
+        {"ENOSPC", ENOSPC},   {"ENETDOWN", ENETDOWN}, {"ENOSYS", ENOSYS},
     };
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if (!strncmp(name, errors[i].name, strlen(errors[i].name)))
@@ -102,6 +102,18 @@ static int refuse_eventfd(void)
     return rc < 0 ? rc : behind->eventfd();
 }
 
+static int refuse_ring_open(unsigned entries, struct ring **ret_ring)
+{
+    int rc = refusal();
+    return rc < 0 ? rc : behind->ring_open(entries, ret_ring);
+}
+
+static int refuse_ring_enter(struct ring *ring, int64_t deadline)
+{
+    int rc = refusal();
+    return rc < 0 ? rc : behind->ring_enter(ring, deadline);
+}
+
 static int refuse_fork(void)
 {
     int rc = refusal();
@@ -137,6 +149,10 @@ static int take_call(const char *name, size_t length)
         table.epoll_ctl = refuse_epoll_ctl;
     else if (!strncmp(name, "eventfd", length))
         table.eventfd = refuse_eventfd;
+    else if (!strncmp(name, "ring_open", length))
+        table.ring_open = refuse_ring_open;
+    else if (!strncmp(name, "ring_enter", length))
+        table.ring_enter = refuse_ring_enter;
     else if (!strncmp(name, "fork", length))
         table.fork = refuse_fork;
     else if (!strncmp(name, "pidfd_open", length))
