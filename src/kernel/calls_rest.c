@@ -157,6 +157,24 @@ static int tell_ring_enter(struct ring *ring, int64_t deadline)
     return n;
 }
 
+static int tell_ring_descriptor(struct ring *ring)
+{
+    struct call_line line;
+    calls_line_begin(&line);
+    int fd = calls_behind->ring_descriptor(ring);
+    calls_line_tell(&line, fd, "io_uring_register(%d, EVENTFD)", ring->fd);
+    return fd;
+}
+
+static int tell_ring_buffers(struct ring *ring, unsigned group, unsigned count)
+{
+    struct call_line line;
+    calls_line_begin(&line);
+    int rc = calls_behind->ring_buffers(ring, group, count);
+    calls_line_tell(&line, rc, "io_uring_register(%d, PBUF_RING %u, %u)", ring->fd, group, count);
+    return rc;
+}
+
 static int tell_eventfd(void)
 {
     struct call_line line;
@@ -218,6 +236,8 @@ void calls_show_rest(struct kernel_ops *table)
     table->ring_open = tell_ring_open;
     table->ring_close = tell_ring_close;
     table->ring_enter = tell_ring_enter;
+    table->ring_descriptor = tell_ring_descriptor;
+    table->ring_buffers = tell_ring_buffers;
     table->eventfd = tell_eventfd;
     table->timerfd = tell_timerfd;
     table->timerfd_set = tell_timerfd_set;

@@ -38,6 +38,7 @@
     X(int, timerfd, (void), ())                                                               \
     X(int, ring_open, (unsigned a, struct ring **b), (a, b))                                  \
     X(int, ring_enter, (struct ring * a, int64_t b), (a, b))                                  \
+    X(int, ring_descriptor, (struct ring * a), (a))                                           \
     X(int, ring_buffers, (struct ring * a, unsigned b, unsigned c), (a, b, c))                \
     X(int, fork, (void), ())                                                                  \
     X(int, pidfd_open, (int a), (a))                                                          \

@@ -33,7 +33,7 @@ struct io_uring_sqe;
 
 // A ring of operations; see ring_open. It belongs to the thread that opened it.
 struct ring {
-    int fd; // readable when ring_enter has something to do, for the epoll of somebody else
+    int fd; // its name; to wait for it, there is ring_descriptor
 };
 
 struct kernel_ops {
@@ -122,6 +122,10 @@ struct kernel_ops {
     int (*ring_enter)(struct ring *ring, int64_t deadline);
     // Takes the first ends, `count` at most; returns how many.
     unsigned (*ring_take)(struct ring *ring, struct io_uring_cqe *ret_ends, unsigned count);
+    // A descriptor, which belongs to the ring, that is readable when ring_enter has something to do, for
+    // the loop of somebody else; sometimes also when it has not. (The ring's own would not wake who
+    // waits for it: what is to be done is deferred until ring_enter.)
+    int (*ring_descriptor)(struct ring *ring);
     // Makes the group of buffers (0..3) from which IOSQE_BUFFER_SELECT takes, `count` at most: a power
     // of two. Once for a group; it ends with the ring.
     int (*ring_buffers)(struct ring *ring, unsigned group, unsigned count);

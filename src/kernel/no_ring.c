@@ -38,6 +38,12 @@ unsigned real_ring_take(struct ring *ring, struct io_uring_cqe *ret_ends, unsign
     return 0;
 }
 
+int real_ring_descriptor(struct ring *ring)
+{
+    (void)ring;
+    return -ENOSYS;
+}
+
 int real_ring_buffers(struct ring *ring, unsigned group, unsigned count)
 {
     (void)ring;

@@ -98,6 +98,7 @@ const struct kernel_ops kernel_real = {
     .ring_next = real_ring_next,
     .ring_enter = real_ring_enter,
     .ring_take = real_ring_take,
+    .ring_descriptor = real_ring_descriptor,
     .ring_buffers = real_ring_buffers,
     .ring_give = real_ring_give,
 

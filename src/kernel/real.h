@@ -58,6 +58,7 @@ void real_ring_close(struct ring *ring, bool abandon);
 struct io_uring_sqe *real_ring_next(struct ring *ring);
 int real_ring_enter(struct ring *ring, int64_t deadline);
 unsigned real_ring_take(struct ring *ring, struct io_uring_cqe *ret_ends, unsigned count);
+int real_ring_descriptor(struct ring *ring);
 int real_ring_buffers(struct ring *ring, unsigned group, unsigned count);
 void real_ring_give(struct ring *ring, unsigned group, unsigned id, void *buffer, size_t size);
 int64_t real_now(void);

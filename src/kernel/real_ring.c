@@ -36,6 +36,7 @@ struct real_ring {
     unsigned *cq_head;
     unsigned *cq_tail; // moved by the kernel
     struct group groups[GROUPS];
+    int event_fd; // -1: nobody has asked for it
 };
 
 static struct real_ring *real_of(struct ring *ring)
@@ -119,16 +120,17 @@ static int restrict_and_enable(int fd)
         IORING_OP_NOP,         IORING_OP_ACCEPT,       IORING_OP_RECV,    IORING_OP_RECVMSG,
         IORING_OP_SEND,        IORING_OP_SENDMSG,      IORING_OP_CONNECT, IORING_OP_POLL_ADD,
         IORING_OP_POLL_REMOVE, IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE};
-    struct io_uring_restriction all[sizeof operations + 3] = {
+    struct io_uring_restriction all[sizeof operations + 4] = {
         {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
          .sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_PBUF_RING},
-        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_SYNC_CANCEL}};
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_SYNC_CANCEL},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_EVENTFD}};
     for (size_t i = 0; i < sizeof operations; i++) {
-        all[3 + i].opcode = IORING_RESTRICTION_SQE_OP;
-        all[3 + i].sqe_op = operations[i];
+        all[4 + i].opcode = IORING_RESTRICTION_SQE_OP;
+        all[4 + i].sqe_op = operations[i];
     }
-    int rc = do_register(fd, IORING_REGISTER_RESTRICTIONS, all, sizeof operations + 3);
+    int rc = do_register(fd, IORING_REGISTER_RESTRICTIONS, all, sizeof operations + 4);
     return rc < 0 ? rc : do_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
@@ -153,6 +155,8 @@ static void free_ring(struct real_ring *ring, bool is_mapped)
         (void)munmap(ring->memory, ring->memory_size);
     if (is_mapped && ring->sqes)
         (void)munmap(ring->sqes, ring->sqes_size);
+    if (ring->event_fd >= 0)
+        (void)real_close(ring->event_fd);
     (void)real_close(ring->ring.fd);
     real_release(ring);
 }
@@ -163,6 +167,7 @@ int real_ring_open(unsigned entries, struct ring **ret_ring)
     struct real_ring *ring = real_allocate(sizeof *ring);
     if (!ring)
         return -ENOMEM;
+    ring->event_fd = -1;
     int rc = ring->ring.fd = set_up(entries, &params);
     if (rc < 0) {
         real_release(ring);
@@ -228,6 +233,13 @@ static int enter(struct real_ring *ring, unsigned handed, bool waits, int64_t le
                             waits ? (long)&more : 0, waits ? (long)sizeof more : 0);
 }
 
+static void forget_event(const struct real_ring *ring)
+{
+    uint64_t count;
+    if (ring->event_fd >= 0)
+        (void)real_read(ring->event_fd, &count, sizeof count);
+}
+
 int real_ring_enter(struct ring *self, int64_t deadline)
 {
     struct real_ring *ring = real_of(self);
@@ -237,6 +249,7 @@ int real_ring_enter(struct ring *self, int64_t deadline)
     if (ends > 0 && handed == 0)
         return (int)ends;
     io_uring_smp_store_release(ring->sq_tail, ring->filled);
+    forget_event(ring); // before: what happens from now on is another one
     int n = enter(ring, handed, waits, left);
     ends = count_ends(ring);
     if (ends > 0)
@@ -257,6 +270,26 @@ unsigned real_ring_take(struct ring *self, struct io_uring_cqe *ret_ends, unsign
         ret_ends[i] = ring->cqes[(head + i) & ring->cq_mask];
     io_uring_smp_store_release(ring->cq_head, head + count);
     return count;
+}
+
+// The kernel writes to it when an operation has ended, and when there is something that was deferred. What
+// happened before it was made is told by a write of our own.
+int real_ring_descriptor(struct ring *self)
+{
+    const uint64_t one = 1;
+    struct real_ring *ring = real_of(self);
+    if (ring->event_fd >= 0)
+        return ring->event_fd;
+    int fd = real_eventfd();
+    if (fd < 0)
+        return fd;
+    int rc = do_register(ring->ring.fd, IORING_REGISTER_EVENTFD, &fd, 1);
+    if (rc < 0) {
+        (void)real_close(fd);
+        return rc;
+    }
+    (void)real_write(fd, &one, sizeof one);
+    return ring->event_fd = fd;
 }
 
 // ---- Buffers ----------------------------------------------------------------------------------

@@ -98,8 +98,7 @@ static void what_is_not_allowed_is_refused(void **state)
     io_uring_prep_nop(linked);
     linked->flags = IOSQE_IO_LINK;
     assert_int_equal(take().res, -EACCES);
-    assert_int_equal(syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_EVENTFD, pair, 1),
-                     -1);
+    assert_int_equal(syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_FILES, pair, 1), -1);
     assert_int_equal(errno, EACCES);
 }
 
@@ -171,16 +170,36 @@ static void a_full_ring_has_no_next(void **state)
     }
 }
 
-static void its_descriptor_tells_of_ends(void **state)
+// Who waits already is woken, which is more than to be readable when he comes.
+static void its_descriptor_wakes_who_waits(void **state)
 {
     (void)state;
     need_ring();
     char byte;
-    struct pollfd fd = {.fd = ring->fd, .events = POLLIN};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    int fd = kernel->ring_descriptor(ring), epoll = kernel->epoll_create();
+    assert_true(fd >= 0);
+    assert_int_equal(kernel->ring_descriptor(ring), fd);
     receive(&byte, 1);
     assert_int_equal(kernel->ring_enter(ring, 0), 0);
-    assert_int_equal(kernel->ppoll(&fd, 1, 0), 0);
+    assert_int_equal(kernel->epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0);
+    assert_int_equal(kernel->epoll_wait(epoll, &event, 1, 0), 0);
+    // Edge-triggered: only a wake-up that it was sent tells it.
     assert_int_equal(kernel->send(pair[1], "x", 1, 0), 1);
+    assert_int_equal(kernel->epoll_wait(epoll, &event, 1, in(PATIENCE_MS)), 1);
+    assert_int_equal(take().user_data, 7);
+    kernel->close(epoll);
+}
+
+static void its_descriptor_tells_what_was_before(void **state)
+{
+    (void)state;
+    need_ring();
+    char byte;
+    receive(&byte, 1);
+    assert_int_equal(kernel->ring_enter(ring, 0), 0);
+    assert_int_equal(kernel->send(pair[1], "x", 1, 0), 1);
+    struct pollfd fd = {.fd = kernel->ring_descriptor(ring), .events = POLLIN};
     assert_int_equal(kernel->ppoll(&fd, 1, in(PATIENCE_MS)), 1);
     assert_int_equal(take().user_data, 7);
 }
@@ -267,7 +286,8 @@ int main(void)
         IN_BOTH(a_wait_ends_at_its_deadline_and_not_before),
         IN_BOTH(a_signal_comes_through),
         IN_BOTH(a_full_ring_has_no_next),
-        IN_BOTH(its_descriptor_tells_of_ends),
+        IN_BOTH(its_descriptor_wakes_who_waits),
+        IN_BOTH(its_descriptor_tells_what_was_before),
         IN_BOTH(after_close_no_buffer_is_in_use),
         IN_BOTH(after_close_a_descriptor_says_its_end),
         IN_BOTH(a_child_gives_the_ring_of_its_parent_up),
