@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "sim/ring.h"
 
 enum { PER_PROGRAM_MAX = 1000 };
 
@@ -82,6 +83,17 @@ static void close_file(struct file *file)
     file->ops->close(file);
 }
 
+void file_hold(struct file *file)
+{
+    file->references++;
+}
+
+void file_release(struct file *file)
+{
+    if (--file->references == 0)
+        close_file(file);
+}
+
 int file_close(int fd)
 {
     struct file *file = file_of(fd);
@@ -91,8 +103,7 @@ int file_close(int fd)
     int *from = fd >= SIM_FILES_MAX ? &world.high_free : &world.low_free;
     if (fd < *from)
         *from = fd;
-    if (--file->references == 0)
-        close_file(file);
+    file_release(file);
     return 0;
 }
 
@@ -116,6 +127,7 @@ void file_end_all(void)
 {
     struct list *node, *next;
     memset(world.files, 0, sizeof world.files);
+    ring_end_all();
     for (node = world.all_files.next; node != &world.all_files; node = next) {
         next = node->next;
         struct file *file = LIST_ENTRY(node, struct file, node);
@@ -141,6 +153,8 @@ void file_wake(struct file *file, unsigned events)
             continue;
         if (watch->program)
             program_wake(watch->program);
+        else if (watch->operation)
+            operation_wake(watch->operation);
         else
             epoll_item_wake(watch->item);
     }
@@ -170,8 +184,12 @@ void file_describe_wait(const struct program *program, char *ret_text, size_t si
 {
     struct text text;
     text_init(&text, ret_text, size);
-    if (program->epoll >= 0) {
+    if (program->epoll >= 0 && file_of_kind(program->epoll, &epoll_ops)) {
         epoll_describe_wait(program->epoll, ret_text, size);
+        return;
+    }
+    if (program->epoll >= 0) {
+        ring_describe_wait(file_of(program->epoll), ret_text, size);
         return;
     }
     for (nfds_t i = 0; i < program->fd_count; i++)
@@ -187,5 +205,7 @@ const char *file_list_of(const struct program *program, char *ret_text, size_t s
     for (int fd = 0; fd < SIM_FILES_MAX; fd++)
         if (world.files[fd] && world.files[fd]->owner == program)
             add_file(&text, fd, 0);
+    if (text.length == 0)
+        text_add(&text, "closed, while an operation of a ring is under way");
     return ret_text;
 }

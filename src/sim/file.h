@@ -10,6 +10,7 @@
 #include "sim/sim.h"
 
 struct epoll_item;
+struct operation;
 
 struct file_ops {
     const char *name;
@@ -32,8 +33,9 @@ struct file {
 // Somebody who wants to be told.
 struct watch {
     struct list node;
-    struct program *program; // either it
-    struct epoll_item *item; // or this
+    struct program *program;     // either it
+    struct epoll_item *item;     // or this
+    struct operation *operation; // or this, of a ring
     unsigned events;
 };
 
@@ -47,6 +49,9 @@ int file_close(int fd);
 int file_dup(int fd);
 // What the system does for a process that has ended.
 void file_close_all_of(int pid);
+// Keeps it open without a descriptor.
+void file_hold(struct file *file);
+void file_release(struct file *file);
 void file_end_all(void);
 
 // Tells those who watch for any of these events. Errors and ends are for all.

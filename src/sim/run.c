@@ -64,6 +64,20 @@ static void draw_faults(struct faults *faults, unsigned without)
         faults->backlog = (int)world_between(1, 4);
 }
 
+// With numbers of its own: a seed means to who has no ring what it did before there were any.
+static void draw_ring(struct faults *faults)
+{
+    uint64_t chance = world.chance;
+    world.chance ^= 0x72696e6772696e67;
+    faults->ring_late = draw_rate(500);
+    if (!faults->calm) {
+        faults->ring_ends = draw_rate(100);
+        faults->ring_buffers = draw_rate(100);
+        faults->ring_race = draw_rate(500);
+    }
+    world.chance = chance;
+}
+
 static void draw(const struct bell_sim_options *options)
 {
     struct faults *faults = &world.faults;
@@ -72,6 +86,7 @@ static void draw(const struct bell_sim_options *options)
     draw_manners(faults, options);
     if (!faults->calm)
         draw_faults(faults, without);
+    draw_ring(faults);
 }
 
 // Which hosts go out or are cut off, and when.

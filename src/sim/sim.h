@@ -7,6 +7,7 @@
 //     world.c     one run: chance, what was found, memory
 //     lock.c      pthread_mutex_t and pthread_cond_t of handlers
 //     file.c      descriptors; poll.c, epoll.c: who waits for them
+//     ring.c      io_uring: its queues; ring_do.c, ring_cancel.c: its operations
 //     socket.c    what all sockets share; stream.c, tcp.c, segment.c: TCP; local.c: Unix sockets;
 //                 udp.c: datagrams
 //     net.c       hosts, addresses and the way of a packet
@@ -57,6 +58,11 @@ struct faults {
     size_t buffer;                // of sockets
     size_t segment;               // the largest
     int backlog;                  // the longest queue of callers; 0: as long as asked for
+    // Of the operations of a ring:
+    unsigned ring_late;    // one is carried out, or ends, later than it could
+    unsigned ring_ends;    // the one of many ends is the last
+    unsigned ring_buffers; // there is no buffer, though there is
+    unsigned ring_race;    // what is cancelled ends at the same time, or nobody knows
 };
 
 // The call that fails by wish, and how often it has: fail.c.
@@ -174,7 +180,7 @@ struct program {
     bool owns_loop;
     struct timer timer;   // of the wait under way
     const char *waits_in; // "ppoll" and so on; NULL while it runs
-    int epoll;            // what it waits for: this, or
+    int epoll;            // what it waits for: this, also a ring's, or
     struct pollfd *fds;   // these
     nfds_t fd_count;
     pthread_cond_t *cond;  // or this

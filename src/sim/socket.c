@@ -222,12 +222,9 @@ static int accept_one(struct socket_file *listener, struct socket_file **ret_soc
     return listener->ops->accept(listener, ret_socket);
 }
 
-int socket_accept(int fd, struct sockaddr *ret_peer, socklen_t *size)
+int socket_accept_caller(struct socket_file *listener, struct sockaddr *ret_peer, socklen_t *size)
 {
-    int error = 0;
-    struct socket_file *listener = socket_of(fd, &error), *accepted;
-    if (!listener)
-        return error;
+    struct socket_file *accepted;
     int rc = accept_one(listener, &accepted);
     if (rc < 0)
         return rc;
@@ -239,6 +236,13 @@ int socket_accept(int fd, struct sockaddr *ret_peer, socklen_t *size)
     if (ret_peer)
         (void)accepted->ops->name_of(accepted, true, ret_peer, size);
     return new_fd;
+}
+
+int socket_accept(int fd, struct sockaddr *ret_peer, socklen_t *size)
+{
+    int error = 0;
+    struct socket_file *listener = socket_of(fd, &error);
+    return listener ? socket_accept_caller(listener, ret_peer, size) : error;
 }
 
 int socket_connect(int fd, const struct sockaddr *address, socklen_t size)

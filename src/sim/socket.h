@@ -109,6 +109,7 @@ struct socket_file *socket_of(int fd, int *ret_error);
 int socket_bind(int fd, const struct sockaddr *address, socklen_t size);
 int socket_listen(int fd, int backlog);
 int socket_accept(int fd, struct sockaddr *ret_peer, socklen_t *size);
+int socket_accept_caller(struct socket_file *listener, struct sockaddr *ret_peer, socklen_t *size);
 int socket_connect(int fd, const struct sockaddr *address, socklen_t size);
 int socket_shutdown(int fd, int how);
 int socket_name(int fd, bool peer, struct sockaddr *ret_address, socklen_t *size);

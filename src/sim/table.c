@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "kernel/calls_print.h"
 #include "sim/file.h"
+#include "sim/ring.h"
 #include "sim/socket.h"
 
 // ---- The trace --------------------------------------------------------------------------------
@@ -214,6 +215,14 @@ static int64_t sim_process_limit(void)
     return INT32_MAX;
 }
 
+static int sim_ring_open(unsigned entries, struct ring **ret_ring)
+{
+    int rc = ring_make(entries, ret_ring);
+    if (rc < 0)
+        tell(rc, "io_uring_setup(%u)", entries);
+    return rc;
+}
+
 // ---- Processes --------------------------------------------------------------------------------
 
 // There is only one: what needs another is told so, in words that the caller knows.
@@ -353,6 +362,14 @@ const struct kernel_ops sim_table = {
     .eventfd = number_eventfd,
     .timerfd = number_timerfd,
     .timerfd_set = number_timerfd_set,
+    .ring_open = sim_ring_open,
+    .ring_close = ring_end,
+    .ring_next = ring_next_entry,
+    .ring_enter = ring_hand_over,
+    .ring_take = ring_take_ends,
+    .ring_descriptor = ring_descriptor,
+    .ring_buffers = ring_make_group,
+    .ring_give = ring_give_buffer,
     .fork = sim_fork,
     .pidfd_open = sim_pidfd_open,
     .reap = sim_reap,

@@ -17,7 +17,10 @@ FINDINGS = {
     "wrong_reply": r"twice \d+ is told to be \d+",
     "shared_buffer": r"who said (.)\1\1 hears another",
     "leak_on_reset": r"leaks \d+ bytes of malloc's memory",
+    "ring_echo": r"is another's|returned -1 in a calm run|an end that is nobody's",
 }
+if not os.path.exists(BUILD + "/tests/ring_echo"):
+    del FINDINGS["ring_echo"]  # built without liburing: see test_sim_ring.py
 
 
 def run(name, *words, **environment):
