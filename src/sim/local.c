@@ -351,12 +351,12 @@ static ssize_t receive_local(struct socket_file *socket, struct msghdr *header, 
 static ssize_t send_local(struct socket_file *socket, const struct msghdr *header, int flags)
 {
     (void)flags;
-    if (socket->error)
-        return socket_take_error(socket);
     if (socket->type != SOCK_DGRAM && !socket->had_other)
         return -ENOTCONN;
     if (socket->shut_write || (socket->type != SOCK_DGRAM && !socket->other))
-        return -EPIPE;
+        return -EPIPE; // the error is for who receives
+    if (socket->error)
+        return socket_take_error(socket);
     return is_stream(socket) ? send_stream(socket, header) : send_message(socket, header);
 }
 

@@ -72,4 +72,4 @@ static const struct fact facts[] = {
      "send A 1 = ECONNREFUSED"},
 };
 
-const struct group facts_ends = {"ends", facts, sizeof facts / sizeof *facts};
+const struct group facts_ends = {"ends", facts, sizeof facts / sizeof *facts, NULL};

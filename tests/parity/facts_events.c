@@ -127,4 +127,4 @@ static const struct fact facts[] = {
      "timer T; after T 0; after T -1; rest; look T in = nothing"},
 };
 
-const struct group facts_events = {"events", facts, sizeof facts / sizeof *facts};
+const struct group facts_events = {"events", facts, sizeof facts / sizeof *facts, NULL};

@@ -58,4 +58,4 @@ static const struct fact facts[] = {
      "open A udp; get A broadcast = 0; set A broadcast 1; get A broadcast = 1"},
 };
 
-const struct group facts_options = {"options", facts, sizeof facts / sizeof *facts};
+const struct group facts_options = {"options", facts, sizeof facts / sizeof *facts, NULL};

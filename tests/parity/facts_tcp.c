@@ -132,4 +132,4 @@ static const struct fact facts[] = {
     {"socketpair(2), EOPNOTSUPP", "the internet has no pairs", "pair A B inet = EOPNOTSUPP"},
 };
 
-const struct group facts_tcp = {"tcp", facts, sizeof facts / sizeof *facts};
+const struct group facts_tcp = {"tcp", facts, sizeof facts / sizeof *facts, NULL};

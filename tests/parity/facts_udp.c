@@ -84,4 +84,4 @@ static const struct fact facts[] = {
      "sendto A C 4; rest; recv C 9 = 4; recv B 9 = EAGAIN"},
 };
 
-const struct group facts_udp = {"udp", facts, sizeof facts / sizeof *facts};
+const struct group facts_udp = {"udp", facts, sizeof facts / sizeof *facts, NULL};

@@ -57,6 +57,8 @@ static const struct fact facts[] = {
     {"recv(2), Unix end", "a close is the end", "pair A B unix; close A; recv B 1 = 0"},
     {"send(2), Unix EPIPE", "nobody is there to send to",
      "pair A B unix; close A; send B 1 = EPIPE"},
+    {"unix(7), EPIPE before ECONNRESET", "a reset is told to who receives, not to who sends",
+     "pair A B unix; send A 3; close B; send A 1 = EPIPE; recv A 1 = ECONNRESET"},
     {"unix(7), ECONNRESET", "a close of a Unix stream with unread bytes is a reset",
      "pair A B unix; send A 3; close B; recv A 1 = ECONNRESET"},
     {"unix(7), what is left", "what was sent before the close is there",
@@ -120,4 +122,4 @@ static const struct fact facts[] = {
      "open A unix; bind A auto; bind A abstract = EINVAL"},
 };
 
-const struct group facts_unix = {"unix", facts, sizeof facts / sizeof *facts};
+const struct group facts_unix = {"unix", facts, sizeof facts / sizeof *facts, NULL};

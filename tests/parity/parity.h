@@ -16,9 +16,19 @@
 //     event V; read V; write V N; timer T; after T MS
 //     rest                                         a millisecond, in which packets arrive
 //     fill A; drain A                              send until it would wait, = some
+//     ring N                                       a ring R for N operations
+//     put x OPERATION; putq x OPERATION            fills one in, whose name is x; quiet if it ends well
+//         nop; recv A N; send A N; recvm A N; sendm A N; accept L A; connect A B; poll A EVENTS; close A;
+//         recvb A; recvs A; accepts L A; polls A EVENTS     with buffers; with many ends
+//         cancel x; cancelall x; cancelfd A; cancelany; unpoll x
+//     enter; ends                                  hands over; what has ended (soon) = x:5+#1, with more to
+//                                                  come, in buffer 1
+//     hand                                         hands over; how many ends there are
+//     buffers N; give I SIZE; holds I              a group of buffers; how many bytes were written
 
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct fact {
@@ -31,9 +41,14 @@ struct group {
     const char *name;
     const struct fact *facts;
     size_t count;
+    const char *(*is_missing)(bool is_simulated); // why it cannot be tried here; NULL: it can
 };
 
-extern const struct group facts_tcp, facts_ends, facts_unix, facts_udp, facts_events, facts_options;
+extern const struct group facts_tcp, facts_ends, facts_unix, facts_udp, facts_events, facts_options,
+    facts_ring;
+
+// NULL, or why nobody can try the ring: the error of the system.
+const char *ring_is_missing(bool is_simulated);
 
 // NULL, or what is not so: "recv A 5: EAGAIN, not 5".
 const char *steps_run(const char *steps);

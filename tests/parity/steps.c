@@ -216,6 +216,13 @@ static struct address peer_of(int fd, const char *word)
     return address;
 }
 
+socklen_t address_of_word(int fd, const char *word, struct sockaddr_storage *ret_address)
+{
+    struct address address = peer_of(fd, word);
+    *ret_address = address.at;
+    return address.size;
+}
+
 static void do_connect(char **words)
 {
     int fd = *fd_of(words[1]);
@@ -396,17 +403,23 @@ static const struct {
     const char *name;
     void (*run)(char **words);
 } verbs[] = {
-    {"open", do_open},     {"bind", do_bind},     {"unlink", do_unlink}, {"name", do_name},
-    {"peer", do_name},     {"length", do_length}, {"listen", do_listen}, {"connect", do_connect},
-    {"accept", do_accept}, {"rest", do_rest},     {"pair", do_pair},     {"shut", do_shut},
-    {"close", do_close},   {"closes", do_close},  {"reset", do_reset},   {"dup", do_dup},
-    {"send", do_send},     {"sendv", do_sendv},   {"recv", do_recv},     {"peek", do_recv},
-    {"trunc", do_recv},    {"recvm", do_recvm},   {"sendto", do_sendto}, {"recvfrom", do_recvfrom},
-    {"fill", do_fill},     {"drain", do_drain},   {"order", do_order},   {"set", do_set},
-    {"set1", do_set},      {"get", do_get},       {"look", do_poll},     {"poll", do_poll},
-    {"epoll", do_epoll},   {"add", do_control},   {"mod", do_control},   {"del", do_control},
-    {"wait", do_wait},     {"event", do_event},   {"timer", do_event},   {"after", do_after},
-    {"read", do_read},     {"write", do_write},
+    {"open", do_open},       {"bind", do_bind},       {"unlink", do_unlink},
+    {"name", do_name},       {"peer", do_name},       {"length", do_length},
+    {"listen", do_listen},   {"connect", do_connect}, {"accept", do_accept},
+    {"rest", do_rest},       {"pair", do_pair},       {"shut", do_shut},
+    {"close", do_close},     {"closes", do_close},    {"reset", do_reset},
+    {"dup", do_dup},         {"send", do_send},       {"sendv", do_sendv},
+    {"recv", do_recv},       {"peek", do_recv},       {"trunc", do_recv},
+    {"recvm", do_recvm},     {"sendto", do_sendto},   {"recvfrom", do_recvfrom},
+    {"fill", do_fill},       {"drain", do_drain},     {"order", do_order},
+    {"set", do_set},         {"set1", do_set},        {"get", do_get},
+    {"look", do_poll},       {"poll", do_poll},       {"epoll", do_epoll},
+    {"add", do_control},     {"mod", do_control},     {"del", do_control},
+    {"wait", do_wait},       {"event", do_event},     {"timer", do_event},
+    {"after", do_after},     {"read", do_read},       {"write", do_write},
+    {"ring", do_ring},       {"put", do_put},         {"putq", do_put},
+    {"enter", do_ends},      {"ends", do_ends},       {"hand", do_hand},
+    {"buffers", do_buffers}, {"give", do_give},       {"holds", do_holds},
 };
 
 static void run_verb(char **words)
@@ -451,6 +464,7 @@ static bool run_step(const char *step)
 static void close_all(void)
 {
     char path[64];
+    end_ring();
     for (int i = 0; i < 26; i++)
         if (fds[i] >= 0)
             (void)kernel->close(fds[i]);
@@ -463,6 +477,7 @@ const char *steps_run(const char *steps)
     char memory[600];
     char *save = NULL;
     bool holds = true;
+    memset(bytes, 'x', sizeof bytes);
     for (int i = 0; i < 26; i++)
         fds[i] = -1;
     (void)snprintf(memory, sizeof memory, "%s", steps);

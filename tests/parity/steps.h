@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 enum { OUTCOME_SIZE = 300 };
@@ -27,3 +28,17 @@ void do_event(char **words);
 void do_after(char **words);
 void do_read(char **words);
 void do_write(char **words);
+unsigned events_of(const char *word);
+
+// The address that connect(2) is given for this word; its size.
+socklen_t address_of_word(int fd, const char *word, struct sockaddr_storage *ret_address);
+
+// steps_ring.c, or no_ring.c
+void do_ring(char **words);
+void end_ring(void);
+void do_put(char **words);
+void do_ends(char **words);
+void do_hand(char **words);
+void do_buffers(char **words);
+void do_give(char **words);
+void do_holds(char **words);

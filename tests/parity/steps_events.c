@@ -64,7 +64,7 @@ static const struct {
               {"err", EPOLLERR},  {"hup", EPOLLHUP},        {"et", EPOLLET},
               {"nval", POLLNVAL}, {"excl", EPOLLEXCLUSIVE}, {"none", 0}};
 
-static unsigned events_of(const char *word)
+unsigned events_of(const char *word)
 {
     unsigned bits = 0;
     while (*word) {
