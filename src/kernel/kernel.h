@@ -96,21 +96,23 @@ struct kernel_ops {
     int (*timerfd_set)(int fd, int64_t deadline); // INT64_MAX disarms; the past fires at once
 
     // ---- the ring, io_uring(7). An operation is a struct io_uring_sqe, filled in by liburing's
-    // io_uring_prep_... functions; its end is a struct io_uring_cqe, with a result as of the call.
-    // Between them its buffers and its descriptor's file are the kernel's: closing the descriptor
-    // says nothing to the peer before the operation has ended, and cancelling it ends it later.
+    // io_uring_prep_... functions and given a user_data; its end is a struct io_uring_cqe, with a result
+    // as of the call. Between them its buffers and its descriptor's file are the kernel's: who closes
+    // the descriptor says nothing to the peer before the operation has ended, and who cancels it may
+    // use its buffers when it has ended, and not before.
     //
-    // Without MSG_DONTWAIT nothing blocks: an operation that has to wait does so in the ring. Flags
-    // are passed as they are: SOCK_CLOEXEC and MSG_NOSIGNAL are the caller's to say.
+    // An operation that would have to wait does so in the ring, on any descriptor, unless it says
+    // MSG_DONTWAIT. Its flags are passed as they are: SOCK_CLOEXEC and MSG_NOSIGNAL are the caller's to
+    // say. Of several at once none is sure to be carried out before another.
     //
     // Operations: NOP, ACCEPT, RECV, RECVMSG, SEND, SENDMSG, CONNECT, POLL_ADD, POLL_REMOVE,
-    // ASYNC_CANCEL, CLOSE; the ring takes no others, so that who breaks in has no more of them. Flags of
-    // an operation: IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS. No timeouts: a loop has its timers,
-    // waits until the next one, and cancels.
+    // ASYNC_CANCEL, CLOSE; flags of theirs: IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS. The ring refuses
+    // all others (-EACCES), so that who breaks in has no more. No timeouts: a loop has its timers, waits
+    // until the next one, and cancels.
 
     // Makes a ring for `entries` operations at a time (a power of two), and four times as many ends.
     // It has been tried with an operation. -ENOSYS: the kernel (before 6.0) or the library has none;
-    // -EPERM: it is forbidden here. No ring may be open in a process that forks, but by `abandon`.
+    // -EPERM: it is forbidden here. It belongs to the calling thread; a child of fork has none.
     int (*ring_open)(unsigned entries, struct ring **ret_ring);
     // What is under way is cancelled and has ended when this returns: no buffer is in use any more.
     // `abandon`: in the child of a fork, where the ring is the parent's and goes on.
@@ -118,7 +120,8 @@ struct kernel_ops {
     // The next operation to fill in; NULL when there are `entries` of them: enter first.
     struct io_uring_sqe *(*ring_next)(struct ring *ring);
     // Hands over what was filled in, and waits (as above) until an operation has ended. Returns how
-    // many ends can be taken, 0 at the deadline; all that was handed over is so also after a failure.
+    // many ends can be taken, 0 at the deadline. What a call that fails has not handed over the next
+    // one does.
     int (*ring_enter)(struct ring *ring, int64_t deadline);
     // Takes the first ends, `count` at most; returns how many.
     unsigned (*ring_take)(struct ring *ring, struct io_uring_cqe *ret_ends, unsigned count);
