@@ -11,51 +11,51 @@ int real_ring_open(unsigned entries, struct ring **ret_ring)
     return -ENOSYS;
 }
 
-void real_ring_close(struct ring *ring, bool abandon)
+void real_ring_close(struct ring *self, bool abandon)
 {
-    (void)ring;
+    (void)self;
     (void)abandon;
 }
 
-struct io_uring_sqe *real_ring_next(struct ring *ring)
+struct io_uring_sqe *real_ring_next(struct ring *self)
 {
-    (void)ring;
+    (void)self;
     return NULL;
 }
 
-int real_ring_enter(struct ring *ring, int64_t deadline)
+int real_ring_enter(struct ring *self, int64_t deadline)
 {
-    (void)ring;
+    (void)self;
     (void)deadline;
     return -ENOSYS;
 }
 
-unsigned real_ring_take(struct ring *ring, struct io_uring_cqe *ret_ends, unsigned count)
+unsigned real_ring_take(struct ring *self, struct io_uring_cqe *ret_ends, unsigned count)
 {
-    (void)ring;
+    (void)self;
     (void)ret_ends;
     (void)count;
     return 0;
 }
 
-int real_ring_descriptor(struct ring *ring)
+int real_ring_descriptor(struct ring *self)
 {
-    (void)ring;
+    (void)self;
     return -ENOSYS;
 }
 
-int real_ring_buffers(struct ring *ring, unsigned group, unsigned count)
+int real_ring_buffers(struct ring *self, unsigned number, unsigned count)
 {
-    (void)ring;
-    (void)group;
+    (void)self;
+    (void)number;
     (void)count;
     return -ENOSYS;
 }
 
-void real_ring_give(struct ring *ring, unsigned group, unsigned id, void *buffer, size_t size)
+void real_ring_give(struct ring *self, unsigned number, unsigned id, void *buffer, size_t size)
 {
-    (void)ring;
-    (void)group;
+    (void)self;
+    (void)number;
     (void)id;
     (void)buffer;
     (void)size;

@@ -54,13 +54,13 @@ int64_t real_span_until(int64_t deadline);
 
 // real_ring.c, or no_ring.c
 int real_ring_open(unsigned entries, struct ring **ret_ring);
-void real_ring_close(struct ring *ring, bool abandon);
-struct io_uring_sqe *real_ring_next(struct ring *ring);
-int real_ring_enter(struct ring *ring, int64_t deadline);
-unsigned real_ring_take(struct ring *ring, struct io_uring_cqe *ret_ends, unsigned count);
-int real_ring_descriptor(struct ring *ring);
-int real_ring_buffers(struct ring *ring, unsigned group, unsigned count);
-void real_ring_give(struct ring *ring, unsigned group, unsigned id, void *buffer, size_t size);
+void real_ring_close(struct ring *self, bool abandon);
+struct io_uring_sqe *real_ring_next(struct ring *self);
+int real_ring_enter(struct ring *self, int64_t deadline);
+unsigned real_ring_take(struct ring *self, struct io_uring_cqe *ret_ends, unsigned count);
+int real_ring_descriptor(struct ring *self);
+int real_ring_buffers(struct ring *self, unsigned number, unsigned count);
+void real_ring_give(struct ring *self, unsigned number, unsigned id, void *buffer, size_t size);
 int64_t real_now(void);
 int64_t real_now_coarse(void);
 

@@ -58,12 +58,12 @@ struct operation {
 // ---- ring.c
 int ring_make(unsigned entries, struct ring **ret_ring);
 void ring_end(struct ring *ring, bool abandon);
-struct io_uring_sqe *ring_next_entry(struct ring *ring);
-int ring_hand_over(struct ring *ring, int64_t deadline);
-unsigned ring_take_ends(struct ring *ring, struct io_uring_cqe *ret_ends, unsigned count);
-int ring_descriptor(struct ring *ring);
-int ring_make_group(struct ring *ring, unsigned group, unsigned count);
-void ring_give_buffer(struct ring *ring, unsigned group, unsigned id, void *buffer, size_t size);
+struct io_uring_sqe *ring_next_entry(struct ring *self);
+int ring_hand_over(struct ring *self, int64_t deadline);
+unsigned ring_take_ends(struct ring *self, struct io_uring_cqe *ret_ends, unsigned count);
+int ring_descriptor(struct ring *self);
+int ring_make_group(struct ring *self, unsigned number, unsigned count);
+void ring_give_buffer(struct ring *self, unsigned number, unsigned id, void *buffer, size_t size);
 void ring_end_all(void);
 // For findings: what is under way.
 void ring_describe_wait(const struct file *file, char *ret_text, size_t size);
@@ -87,6 +87,6 @@ bool operation_carry_out(struct operation *operation);
 
 // ---- ring_cancel.c
 // What IORING_OP_ASYNC_CANCEL and IORING_OP_POLL_REMOVE end with.
-int operation_cancel_others(struct operation *operation);
+int operation_cancel_others(struct operation *canceller);
 // The end of one that was cancelled.
 void operation_die(struct operation *operation);
