@@ -417,11 +417,20 @@ static void leave_a_stale_registration(void)
     assert_int_equal(kernel->send(right.fd, "x", 1, 0), 1);
 }
 
+static int found;
+
+static int note_found(int epoll, struct epoll_event *events, int count, int64_t deadline)
+{
+    found = kernel_real.epoll_wait(epoll, events, count, deadline);
+    return found;
+}
+
+// Whether a look finds an event.
 static bool is_busy(void)
 {
-    int64_t before = kernel->now();
-    loop.backend->poll(&loop, before + 2000000);
-    return kernel->now() - before < 2000000;
+    table.epoll_wait = note_found;
+    loop.backend->poll(&loop, 0);
+    return found > 0;
 }
 
 static int fail_of_one = -1, error_of_one;
