@@ -105,6 +105,8 @@ def test_the_file_of_a_killed_server_is_taken_over(cell, tmp_path):
     path = str(tmp_path / "door")
     with start(cell, "tell_pid", path, workers=1) as first:
         first.wait_for("listening on")
+        # It says so before it starts its workers.
+        eventually(lambda: len(children_of(first.process.pid)) == (cell[0] == "prefork"))
         workers = [pid for pid, _ in children_of(first.process.pid)]
         first.process.kill()
         first.process.wait()
