@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cells import SHARING, in_cells, in_every_cell, start
+from cells import in_cells, in_every_cell, start
 from programs import MODELS, PATIENCE, children_of, read_all, read_exactly, read_line, reset, takes_less_than
 
 ONE_AT_A_TIME = ("iterative",)

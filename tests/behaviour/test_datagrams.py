@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from cells import CELLS, in_cells, in_every_cell, start
-from programs import BUILD, OWN_HOST, PATIENCE, Server
+from cells import CELLS, in_cells, start
+from programs import OWN_HOST, PATIENCE
 
 # fork has a process for each caller, and datagrams have no callers.
 DGRAM_MODELS = ["iterative", "prefork", "threads", "pool", "coroutines"]

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from networks import own_network
-from programs import (BACKENDS, DOORBELL, MODELS, OWN_HOST, PATIENCE, children_of, read_all, read_exactly, read_line, reset,
+from programs import (BACKENDS, MODELS, OWN_HOST, PATIENCE, children_of, read_all, read_exactly, read_line, reset,
                       run, serve)
 
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from programs import (DOORBELL, PATIENCE, children_of, is_readable, read_all, read_exactly, read_line, reset, run, serve,
+from programs import (PATIENCE, children_of, is_readable, read_all, read_exactly, read_line, reset, run, serve,
                       wait_until)
 
 PYTHON = "/usr/bin/python3"
