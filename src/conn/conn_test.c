@@ -520,7 +520,7 @@ static void *use_without_a_loop(void *arg)
     ASSERT_FAILS(bell_readn(left, bytes, sizeof bytes), EMFILE);
     ASSERT_FAILS(bell_write(left, "x", 1), EMFILE);
     ASSERT_FAILS(bell_relay(left, right, NULL), EMFILE);
-    assert_string_equal(bell_error(), "");
+    assert_non_null(strstr(bell_error(), "Too many open files"));
     bell_abort(left); // with what is unread
     return NULL;
 }

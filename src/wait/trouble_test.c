@@ -544,16 +544,17 @@ static void a_sentence_has_an_end(void **state)
 static void fail_without_memory(void *result)
 {
     table.allocate = no_memory;
-    assert_int_equal(failure_set(-EIO, "nobody hears it"), -1);
+    assert_int_equal(failure_set(-EIO, "without memory"), -1);
     assert_int_equal(errno, EIO);
-    assert_int_equal(failure_say(-ENOENT, "nor this"), -1);
+    assert_string_equal(failure_text(), "without memory: Input/output error");
+    assert_int_equal(failure_say(-ENOENT, "and again"), -1);
     assert_int_equal(errno, ENOENT);
-    assert_string_equal(failure_text(), "");
+    assert_string_equal(failure_text(), "and again");
     table.allocate = kernel_real.allocate;
     *(ssize_t *)result = 1;
 }
 
-static void without_memory_a_failure_has_its_number(void **state)
+static void without_memory_a_failure_is_told_too(void **state)
 {
     (void)state;
     start(fail_without_memory, &results[0]);
@@ -571,8 +572,9 @@ static void *work_without_a_loop(void *arg)
     int rc = 0;
     assert_null(task_here(&rc));
     assert_null(task_here(NULL));
-    assert_int_equal(failure_set(-EIO, "nobody hears it"), -1);
+    assert_int_equal(failure_set(-EIO, "without a loop"), -1);
     assert_int_equal(errno, EIO);
+    assert_string_equal(failure_text(), "without a loop: Input/output error");
     failure_note_done(7);
     assert_int_equal(failure_done(), 0);
     char byte;
@@ -630,7 +632,7 @@ int main(void)
         ON_EACH(whose_descriptor_is_gone_is_told),
         ON_EACH(a_failure_is_a_sentence),
         ON_EACH(a_sentence_has_an_end),
-        ON_EACH(without_memory_a_failure_has_its_number),
+        ON_EACH(without_memory_a_failure_is_told_too),
         ON_EACH(a_thread_that_can_have_no_loop_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,7 @@ static const struct fact facts[] = {
     {"io_uring_prep_send(3), EPIPE: waits", "who waits for room is told that the other has gone",
      "ring 4; pair A B unix; fill A = some; put x send A 5; enter = nothing; close B; "
      "ends = x:EPIPE"},
-    {"io_uring_prep_sendmsg(3)", "pieces are sent as one",
+    {"io_uring_prep_sendmsg(3)", "pieces leave a ring as one",
      "ring 4; pair A B dgram; put x sendm A 3; enter = x:6; recv B 99 = 6"},
 
     {"io_uring_prep_accept(3)", "a caller is waited for",

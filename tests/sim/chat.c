@@ -10,7 +10,7 @@ int chat_main(int argc, char **argv);
 #define CHAT "../../examples/chat.c"
 #endif
 #define main chat_main // NOLINT(readability-identifier-naming)
-#include CHAT
+#include CHAT          // NOLINT(bugprone-suspicious-include): with main as chat_main
 #undef main
 
 #include <doorbell/sim.h>

@@ -28,6 +28,7 @@ struct room {
 struct scenario {
     const char *name;
     unsigned models;
+    bool stops; // by what a caller says, so that nobody is served afterwards
     bell_handler *handler;
     bell_dgram_handler *dgram_handler; // instead
     const char *service;               // instead: of the command
@@ -37,7 +38,6 @@ struct scenario {
     const char *said;  // for `talk`, the usual behaviour
     const char *heard; // NULL: anything but nothing
     void (*build)(bell_sim *sim);
-    bool stops; // by what a caller says, so that nobody is served afterwards
 };
 
 // Up to one without a name.
