@@ -122,11 +122,11 @@ int standard_write(struct cleaner *cleaner, const char *data, size_t size)
     }
     if (out.size == 0)
         return 0;
-    const char last = out.from[out.size - 1];
+    // Before it is shown: what somebody types when he has seen it comes later.
+    if (isatty(STDOUT_FILENO))
+        shown_at_terminal(out.from[out.size - 1]);
     if (bell_block(write_stdout, &out, &result) < 0)
         return no_helper();
-    if (result == 0 && isatty(STDOUT_FILENO))
-        shown_at_terminal(last);
     if (result == 0)
         return 0;
     standard_complain(out.error);

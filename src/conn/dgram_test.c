@@ -177,7 +177,9 @@ static void an_earlier_reply_stands_in_the_way_of_one_once(void)
 static int answerer;         // a socket that answers every datagram at once
 static int same_again;       // how often the kernel chooses the port that it has chosen before
 static in_port_t first_port; // that one
-static int dissolved;
+static int dissolved, by_chance;
+static bool is_new_port;
+static in_port_t last_port;
 
 static ssize_t send_and_answer(int fd, const void *from, size_t size, int flags)
 {
@@ -194,6 +196,7 @@ static ssize_t send_and_answer(int fd, const void *from, size_t size, int flags)
 static int count_dissolved(int fd, const struct sockaddr *address, socklen_t size)
 {
     dissolved += address->sa_family == AF_UNSPEC;
+    is_new_port = address->sa_family != AF_UNSPEC;
     return kernel_real.connect(fd, address, size);
 }
 
@@ -201,6 +204,10 @@ static int tell_port(int fd, struct sockaddr *address, socklen_t *size)
 {
     int rc = kernel_real.getsockname(fd, address, size);
     struct sockaddr_in *here = (struct sockaddr_in *)(void *)address;
+    // The kernel itself chooses the same one again now and then.
+    by_chance += is_new_port && here->sin_port == last_port;
+    is_new_port = false;
+    last_port = here->sin_port ? here->sin_port : last_port;
     if (!first_port)
         first_port = here->sin_port;
     else if (here->sin_port && same_again-- > 0)
@@ -235,7 +242,9 @@ static bell_conn *caller_of_answerer(bool port_is_ours)
     odd_kernel.connect = count_dissolved;
     odd_kernel.getsockname = tell_port;
     odd_kernel.send = send_and_answer;
-    dissolved = first_port = 0;
+    dissolved = by_chance = 0;
+    first_port = last_port = 0;
+    is_new_port = false;
     same_again = 0;
     bell_conn *conn = bell_attach(fd);
     assert_non_null(conn);
@@ -253,7 +262,7 @@ static void each_call_has_a_port_that_the_one_before_had_not(void)
         assert_int_equal(bell_call(conn, "one", 3, text, sizeof text, NULL), 3);
         same_again = cases[i][0];
         assert_int_equal(bell_call(conn, "two!", 4, text, sizeof text, NULL), 4);
-        assert_int_equal(dissolved, cases[i][1]);
+        assert_in_range(dissolved, cases[i][1], cases[i][1] + by_chance);
         kernel = &kernel_real;
         bell_close(conn);
         close(answerer);
