@@ -62,10 +62,16 @@ static int flags_of(const char *word)
                                                        : 0);
 }
 
+// The word may be the name of an operation, or none.
+static int fd_of_word(const char *word)
+{
+    return word && word[0] >= 'A' && word[0] <= 'Z' ? *fd_of(word) : -1;
+}
+
 static bool put_transfer(struct io_uring_sqe *sqe, char **words, int i)
 {
     const char *what = words[2];
-    int fd = words[3] ? *fd_of(words[3]) : -1;
+    int fd = fd_of_word(words[3]);
     size_t size = words[3] && words[4] ? (size_t)number(words[4]) : 0;
     struct msghdr *message = &own[i].message;
     if (!strcmp(what, "recv")) {
@@ -95,7 +101,7 @@ static bool put_transfer(struct io_uring_sqe *sqe, char **words, int i)
 static bool put_connection(struct io_uring_sqe *sqe, char **words, int i)
 {
     const char *what = words[2];
-    int fd = words[3] ? *fd_of(words[3]) : -1;
+    int fd = fd_of_word(words[3]);
     if (!strcmp(what, "accept") || !strcmp(what, "accepts")) {
         letters[i] = words[4][0];
         own[i].accepts = &letters[i];
