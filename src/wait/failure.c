@@ -46,9 +46,11 @@ const char *failure_word(int negative_errno)
 // missing), or when there was no memory for one of the task's own.
 static _Thread_local struct failure homeless;
 
-// The failure of the running task, made at its first one.
-static struct failure *own_failure(struct task *task)
+// The failure of the running task, made at its first one. To have failed is no reason to make a loop.
+static struct failure *own_failure(void)
 {
+    const struct loop *loop = loop_here();
+    struct task *task = loop ? loop->current : NULL;
     if (task && !task->failure)
         task->failure = kernel->allocate(sizeof *task->failure);
     if (!task || !task->failure)
@@ -67,7 +69,7 @@ static void make_printable(char *text)
 
 int failure_set(int negative_errno, const char *what, ...)
 {
-    struct failure *failure = own_failure(task_here(NULL));
+    struct failure *failure = own_failure();
     va_list arguments;
     va_start(arguments, what);
     int length = vsnprintf(failure->text, FAILURE_SIZE, what, arguments);
@@ -82,7 +84,7 @@ int failure_set(int negative_errno, const char *what, ...)
 
 int failure_say(int negative_errno, const char *sentence, ...)
 {
-    struct failure *failure = own_failure(task_here(NULL));
+    struct failure *failure = own_failure();
     va_list arguments;
     va_start(arguments, sentence);
     (void)vsnprintf(failure->text, FAILURE_SIZE, sentence, arguments);

@@ -125,6 +125,7 @@ def test_what_the_library_promises_holds_for_all_seeds(case):
 def test_the_chat_of_the_examples_keeps_its_promises(model):
     passed = run("chat_right", model, str(SEEDS))
     assert passed.returncode == 0, passed.stdout + passed.stderr
-    found = run("chat_wrong", model, "10000")
+    # A run that has found something leaves what its handlers have of malloc.
+    found = run("chat_wrong", model, "10000", ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
     assert found.returncode == 1, found.stdout + found.stderr
     assert re.search(r"waits for a lock that (it|another server|another server-thread|server|server-thread) holds", found.stdout)

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from programs import IS_WATCHED
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("DOORBELL_BUILD", ROOT + "/build")
 # script/check sim tries ten thousand.
@@ -86,6 +88,7 @@ def test_a_server_that_ends_and_comes_again_says_nothing_wrong():
     assert passed.returncode == 0, passed.stdout
 
 
+@pytest.mark.skipif(IS_WATCHED, reason="the figure is of the library alone")
 def test_two_thousand_seeds_take_three_seconds():
     began = processor_time()
     passed = run("talk", "2000")
