@@ -189,8 +189,9 @@ static bool call_plainly(const char *address);
 
 static void fail_each_call(opening *open, const char *address)
 {
-    assert_false(
-        call_plainly("unix:")); // what is made at the first time, and the first failure, stays
+    // What is made at the first time stays: the thread's loop, and the place of a failure.
+    assert_non_null(task_here(NULL));
+    assert_false(call_plainly("unix:"));
     assert_true(open(address));
     for (int ever = 0; ever < 2; ever++)
         for (enum call call = 0; call < CALLS_MAX; call++) {
