@@ -5,6 +5,7 @@
 #include "tool.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,7 @@ static double seconds_since_begin(void)
     return (double)(bell_now() - manner.began) / (double)BELL_SECOND;
 }
 
-static bool is_in_a_line; // what was shown last at a terminal has not ended its line
+static atomic_bool is_in_a_line; // what was shown last at a terminal has not ended its line
 
 void shown_at_terminal(char last)
 {
@@ -68,9 +69,8 @@ __attribute__((format(printf, 2, 0))) static void say(const char *mark, const ch
 {
     char line[1024];
     size_t size = 0;
-    if (is_in_a_line && isatty(STDERR_FILENO))
+    if (atomic_exchange(&is_in_a_line, false) && isatty(STDERR_FILENO))
         line[size++] = '\n';
-    is_in_a_line = false;
     if (dim)
         size += (size_t)snprintf(line + size, sizeof line - size, "\033[2m");
     if (manner.times)
