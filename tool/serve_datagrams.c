@@ -332,7 +332,7 @@ void datagrams_tell_counts(const struct serving *serving)
     for (int i = ANSWERED + 1; i < REFUSALS; i++)
         refused += atomic_load(&serving->strangers->counts[i]);
     note("doorbell serve: %llu datagram%s in, %llu out%s; the kernel dropped %llu",
-         (unsigned long long)counts.datagrams_in, counts.datagrams_in == 1 ? "" : "s",
+         (unsigned long long)counts.datagrams_in, plural(counts.datagrams_in),
          (unsigned long long)counts.datagrams_out, refusals,
          (unsigned long long)counts.datagrams_dropped);
     tell("summary", "s:I, s:I, s:I, s:I, s:I, s:I", "datagrams_in", (long long)counts.datagrams_in,

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "conn/dgram.h"
-#include "door/door.h"
+#include "door/door_test.h"
 #include "kernel/kernel.h"
 
 // ---- The kernel: its time passes when a test says so --------------------------------------------------
@@ -79,25 +79,6 @@ static void step_to_the_end(int expected)
     assert_int_equal(rc, expected);
 }
 
-static struct bell_counts counts(void)
-{
-    struct bell_counts all;
-    bell_server_counts(server, &all);
-    return all;
-}
-
-static int call(int index)
-{
-    const char *text = bell_server_address(server, index);
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons((uint16_t)strtol(strrchr(text, ':') + 1, NULL, 10));
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
 // ---- A handler that does not receive ----------------------------------------------------------------------
 
 static int give_up(bell_dgram *dgram, void *arg)
@@ -127,12 +108,12 @@ static void who_receives_nothing_is_called_anew_after_longer_and_longer_rests(vo
         rest = rest * 2 < BELL_SECOND ? rest * 2 : BELL_SECOND;
     }
     assert_int_equal(rest, BELL_SECOND);
-    assert_int_equal(counts().aborted, 13);
+    assert_int_equal(counts_of(server).aborted, 13);
     // A stop does not wait for the end of the rest, and calls nobody.
     bell_server_stop(server);
     step_to_the_end(0);
     assert_int_equal(calls, 13);
-    assert_int_equal(counts().polite, 1);
+    assert_int_equal(counts_of(server).polite, 1);
     bell_server_close(server);
 }
 
@@ -148,14 +129,14 @@ static void who_receives_something_is_called_anew_at_once(void **state)
 {
     (void)state;
     begin(receive_one, "udp:127.0.0.1:0");
-    int caller = call(0);
+    int caller = call_server(server, 0, SOCK_DGRAM);
     for (int i = 0; i < 5; i++)
         assert_int_equal(send(caller, "x", 1, 0), 1);
     for (int i = 0; i < 10; i++)
         step();
     assert_int_equal(calls, 6);
-    assert_int_equal(counts().datagrams_in, 5);
-    assert_int_equal(counts().aborted, 0);
+    assert_int_equal(counts_of(server).datagrams_in, 5);
+    assert_int_equal(counts_of(server).aborted, 0);
     bell_server_stop(server);
     step_to_the_end(0);
     bell_server_close(server);
@@ -179,13 +160,13 @@ static void who_was_stopped_before_he_began_takes_what_lies_there(void **state)
 {
     (void)state;
     begin(receive_all, "udp:127.0.0.1:0");
-    int caller = call(0);
+    int caller = call_server(server, 0, SOCK_DGRAM);
     for (int i = 0; i < 3; i++)
         assert_int_equal(send(caller, "x", 1, 0), 1);
     bell_server_stop(server);
     step_to_the_end(0);
     assert_int_equal(calls, 1);
-    assert_int_equal(counts().datagrams_in, 3);
+    assert_int_equal(counts_of(server).datagrams_in, 3);
     bell_server_close(server);
     (void)close(caller);
 }
@@ -199,7 +180,7 @@ static void who_was_cut_before_he_began_does_not_begin(void **state)
         bell_server_stop(server);
         step_to_the_end(0);
         assert_in_range(calls, 0, 1);
-        assert_int_equal(counts().polite + counts().cut, 1);
+        assert_int_equal(counts_of(server).polite + counts_of(server).cut, 1);
         bell_server_close(server);
     }
 }
@@ -218,10 +199,10 @@ static void what_lies_in_an_inherited_socket_stays_there(void **state)
     step();
     assert_int_equal(calls, 1);
     bell_server_stop(server);
-    int caller = call(0);
+    int caller = call_server(server, 0, SOCK_DGRAM);
     assert_int_equal(send(caller, "x", 1, 0), 1);
     step_to_the_end(0);
-    assert_int_equal(counts().datagrams_in, 0);
+    assert_int_equal(counts_of(server).datagrams_in, 0);
     assert_int_equal(recv(mine, &byte, 1, 0), 1);
     bell_server_close(server);
     (void)close(caller);
@@ -260,8 +241,8 @@ static void who_was_cut_is_cut_once(void **state)
     may_end = true;
     step_to_the_end(-1);
     assert_int_equal(errno, ETIMEDOUT);
-    assert_int_equal(counts().cut, 1);
-    assert_int_equal(counts().datagrams_out, 0);
+    assert_int_equal(counts_of(server).cut, 1);
+    assert_int_equal(counts_of(server).datagrams_out, 0);
     bell_server_close(server);
 }
 
@@ -307,11 +288,11 @@ static void of_two_sockets_one_is_served_though_the_other_cannot_be(void **state
     snprintf(expected, sizeof expected,
              "%s: nobody receives there: ", bell_server_address(server, 1));
     assert_int_equal(strncmp(troubles, expected, strlen(expected)), 0);
-    int caller = call(0);
+    int caller = call_server(server, 0, SOCK_DGRAM);
     assert_int_equal(send(caller, "x", 1, 0), 1);
     for (int i = 0; i < 4; i++)
         step();
-    assert_int_equal(counts().datagrams_in, 1);
+    assert_int_equal(counts_of(server).datagrams_in, 1);
     bell_server_stop(server);
     step_to_the_end(0);
     bell_server_close(server);

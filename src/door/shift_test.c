@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "door/door.h"
+#include "door/door_test.h"
 #include "kernel/kernel.h"
 
 // ---- The kernel ---------------------------------------------------------------------------------
@@ -108,25 +108,6 @@ static void end(int expected)
     bell_server_close(server);
 }
 
-static struct bell_counts counts(void)
-{
-    struct bell_counts all;
-    bell_server_counts(server, &all);
-    return all;
-}
-
-static int call_at(int index)
-{
-    const char *text = bell_server_address(server, index);
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons((uint16_t)strtol(strrchr(text, ':') + 1, NULL, 10));
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
 // What the caller hears: 1 a byte, 0 the end, or the negative errno.
 static int hear(int caller)
 {
@@ -142,9 +123,9 @@ static int hear(int caller)
 static void hang_up(int caller)
 {
     (void)close(caller);
-    uint64_t left = counts().active;
+    uint64_t left = counts_of(server).active;
     int64_t until = kernel_real.now() + 20 * BELL_SECOND;
-    while (counts().active == left && kernel_real.now() < until)
+    while (counts_of(server).active == left && kernel_real.now() < until)
         step();
 }
 
@@ -166,15 +147,15 @@ static void too_many_from_one_address_are_refused(void **state)
     (void)state;
     from = "192.0.2.1";
     begin(greet, (struct bell_server_options){.callers_per_address_max = 1});
-    int first = call_at(0), second = call_at(0);
+    int first = call_server(server, 0, SOCK_STREAM), second = call_server(server, 0, SOCK_STREAM);
     assert_int_equal(hear(first), 1);
     assert_int_equal(hear(second), -ECONNRESET);
-    assert_int_equal(counts().refused, 1);
-    assert_int_equal(counts().accepted, 1);
+    assert_int_equal(counts_of(server).refused, 1);
+    assert_int_equal(counts_of(server).accepted, 1);
     assert_int_equal(strncmp(told[BELL_EVENT_LIMIT], "tcp:192.0.2.1:", 14), 0);
     assert_non_null(strstr(told[BELL_EVENT_LIMIT], ": refused, there are 1 callers from this"));
     hang_up(first);
-    int third = call_at(0);
+    int third = call_server(server, 0, SOCK_STREAM);
     assert_int_equal(hear(third), 1);
     (void)close(second);
     hang_up(third);
@@ -188,16 +169,16 @@ static void who_finds_no_memory_is_reset_and_not_counted(void **state)
     for (int enough = 0; enough < 2; enough++) { // for the visit, and not for the connection
         begin(greet, (struct bell_server_options){.callers_per_address_max = 1});
         step();
-        int first = call_at(0);
+        int first = call_server(server, 0, SOCK_STREAM);
         allocations_left = enough;
         assert_int_equal(hear(first), -ECONNRESET);
         allocations_left = -1;
-        assert_int_equal(counts().accepted, 0);
-        assert_int_equal(counts().accept_errors, 1);
+        assert_int_equal(counts_of(server).accepted, 0);
+        assert_int_equal(counts_of(server).accept_errors, 1);
         assert_non_null(
             strstr(told[BELL_EVENT_TROUBLE], "accept: Cannot allocate memory; the next"));
         // After a rest the next one from there is served.
-        int second = call_at(0);
+        int second = call_server(server, 0, SOCK_STREAM);
         step();
         assert_int_equal(calls, 0);
         now += 5 * BELL_MS;
@@ -222,7 +203,7 @@ static void a_listener_that_is_none_any_more_is_told_and_left(void **state)
         snprintf(expected, sizeof expected, "%s: accept: ", bell_server_address(server, 0));
         assert_int_equal(strncmp(told[BELL_EVENT_TROUBLE], expected, strlen(expected)), 0);
         assert_non_null(strstr(told[BELL_EVENT_TROUBLE], "; nobody can call there now"));
-        int caller = call_at(1);
+        int caller = call_server(server, 1, SOCK_STREAM);
         assert_int_equal(hear(caller), 1);
         hang_up(caller);
         end(0);
@@ -240,7 +221,7 @@ static void what_is_told_is_one_line(void **state)
     (void)state;
     begin(fail_at_once, (struct bell_server_options){.name = "a\nb\x1b[2J\xff"});
     step();
-    int caller = call_at(0);
+    int caller = call_server(server, 0, SOCK_STREAM);
     now += 200 * BELL_MS; // so long somebody kept the loop
     assert_int_equal(hear(caller), -ECONNRESET);
     assert_non_null(strstr(told[BELL_EVENT_STALLED], "handler a?b?[2J? kept its loop for 200 ms"));
@@ -256,14 +237,14 @@ static void last_callers_are_taken_in_for_a_while_only(void **state)
     (void)state;
     begin(greet, (struct bell_server_options){.model = "coroutines"});
     step();
-    int first = call_at(0), second = call_at(0);
+    int first = call_server(server, 0, SOCK_STREAM), second = call_server(server, 0, SOCK_STREAM);
     accept_time = 60 * (int)BELL_MS;
     bell_server_stop(server);
     step();
     step();
     step();
     accept_time = 0;
-    uint64_t accepted = counts().accepted;
+    uint64_t accepted = counts_of(server).accepted;
     assert_in_range(accepted, 1, 2);
     (void)close(first);
     (void)close(second);
@@ -280,7 +261,7 @@ static void who_is_cut_before_he_began_does_not_begin(void **state)
     (void)state;
     begin(greet, (struct bell_server_options){.model = "coroutines"});
     step();
-    int caller = call_at(0);
+    int caller = call_server(server, 0, SOCK_STREAM);
     bell_server_stop(server);
     bell_server_stop(server);
     int rc = 1;
@@ -289,7 +270,7 @@ static void who_is_cut_before_he_began_does_not_begin(void **state)
     assert_int_equal(rc, -1);
     assert_int_equal(errno, ETIMEDOUT);
     assert_int_equal(calls, 0);
-    assert_int_equal(counts().cut, 1);
+    assert_int_equal(counts_of(server).cut, 1);
     char byte;
     assert_int_equal(recv(caller, &byte, 1, 0), -1);
     assert_int_equal(errno, ECONNRESET);
@@ -316,7 +297,7 @@ static void who_was_cut_is_cut_once(void **state)
     (void)state;
     may_end = false;
     begin(go_on, (struct bell_server_options){.model = "coroutines", .grace = BELL_SECOND});
-    int caller = call_at(0);
+    int caller = call_server(server, 0, SOCK_STREAM);
     while (!calls)
         step();
     bell_server_stop(server);
@@ -331,8 +312,8 @@ static void who_was_cut_is_cut_once(void **state)
     for (int i = 0; i < 100 && rc == 1; i++)
         rc = bell_server_step(server);
     assert_int_equal(rc, -1);
-    assert_int_equal(counts().cut, 1);
-    assert_int_equal(counts().polite, 0);
+    assert_int_equal(counts_of(server).cut, 1);
+    assert_int_equal(counts_of(server).polite, 0);
     bell_server_close(server);
     (void)close(caller);
 }
@@ -349,7 +330,7 @@ static int stop_server(bell_conn *conn, void *arg)
 static void serve_one(const char *model, unsigned flags)
 {
     begin(stop_server, (struct bell_server_options){.model = model, .flags = flags});
-    int caller = call_at(0);
+    int caller = call_server(server, 0, SOCK_STREAM);
     assert_int_equal(shutdown(caller, SHUT_WR), 0);
     assert_int_equal(bell_server_run(server), 0);
     bell_server_close(server);
@@ -391,13 +372,13 @@ static void a_process_without_a_parent_ends(void **state)
     table.now = table.now_coarse = kernel_real.now;
     table.getppid = init_is_parent;
     begin(wait_for_ever, (struct bell_server_options){.model = "fork", .grace = BELL_MS});
-    int caller = call_at(0);
+    int caller = call_server(server, 0, SOCK_STREAM);
     assert_int_equal(hear(caller), -ECONNRESET);
     (void)close(caller);
     int64_t until = kernel_real.now() + 20 * BELL_SECOND;
-    while (counts().active && kernel_real.now() < until)
+    while (counts_of(server).active && kernel_real.now() < until)
         step();
-    assert_int_equal(counts().cut, 1);
+    assert_int_equal(counts_of(server).cut, 1);
     bell_server_stop(server);
     int rc = 1;
     while (rc == 1 && kernel_real.now() < until)

@@ -111,6 +111,6 @@ void signals_leave_to_parent(const struct bell_server *server)
     if (!(server->options.flags & BELL_STOP_ON_SIGNALS))
         return;
     struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
-    (void)kernel->sigaction(SIGTERM, &action, NULL);
-    (void)kernel->sigaction(SIGINT, &action, NULL);
+    for (int i = 0; i < 2; i++)
+        (void)kernel->sigaction(stop_signals[i], &action, NULL);
 }

@@ -39,10 +39,16 @@ static bool may_open(const struct program *program)
     return program->files_open < PER_PROGRAM_MAX && !refused;
 }
 
+// The library's own descriptors are no user's.
+static bool counts(const struct file *file)
+{
+    return file->owner && file->fd < SIM_FILES_MAX;
+}
+
 int file_open(struct file *file, const struct file_ops *ops, bool high)
 {
-    struct program *owner = high ? NULL : world.running;
-    if (!may_open(owner))
+    struct program *owner = world.running;
+    if (!high && !may_open(owner))
         return -EMFILE;
     int fd = place(file, high);
     if (fd < 0)
@@ -50,10 +56,9 @@ int file_open(struct file *file, const struct file_ops *ops, bool high)
     file->ops = ops;
     file->fd = fd;
     file->owner = owner;
-    file->pid = world.running ? world.running->pid : 0;
     list_init(&file->watches);
     list_append(&world.all_files, &file->node);
-    if (owner)
+    if (counts(file))
         owner->files_open++;
     return fd;
 }
@@ -78,7 +83,7 @@ static void close_file(struct file *file)
             epoll_forget(watch->item);
     }
     list_remove(&file->node);
-    if (file->owner)
+    if (counts(file))
         file->owner->files_open--;
     file->ops->close(file);
 }
@@ -118,7 +123,7 @@ int file_dup(int fd)
 void file_close_all_of(int pid)
 {
     for (int fd = 0; fd < 2 * SIM_FILES_MAX; fd++)
-        if (world.files[fd] && world.files[fd]->pid == pid)
+        if (world.files[fd] && world.files[fd]->owner && world.files[fd]->owner->pid == pid)
             (void)file_close(fd);
 }
 

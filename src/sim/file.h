@@ -24,8 +24,7 @@ struct file {
     const struct file_ops *ops;
     struct list node; // in world.all_files
     struct list watches;
-    int pid;               // the process that has it; 0: none
-    struct program *owner; // whose count of descriptors it is in; NULL for the library's own
+    struct program *owner; // who opened it
     int references;
     int fd; // the first of its descriptors
 };

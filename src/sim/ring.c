@@ -17,9 +17,9 @@ struct late_end {
 static struct ring_file *ring_of(struct ring *ring)
 {
     struct ring_file *file = LIST_ENTRY(ring, struct ring_file, ring);
-    if (world.running && file->owner != world.running)
+    if (world.running && file->file.owner != world.running)
         world_fail("%s uses the ring of %s: a ring belongs to the thread that made it",
-                   world.running->name, file->owner->name);
+                   world.running->name, file->file.owner->name);
     return file;
 }
 
@@ -91,7 +91,6 @@ int ring_make(unsigned entries, struct ring **ret_ring)
         return fd;
     }
     ring->ring.fd = fd;
-    ring->owner = world.running;
     ring->entries = entries;
     ring->cq_room = RING_ENDS_PER_ENTRY * entries;
     ring->sqes = world_take(entries * sizeof *ring->sqes);
@@ -138,7 +137,7 @@ static void trace_end(const struct operation *operation, int result, unsigned fl
         (void)snprintf(outcome, sizeof outcome, "%s", strerrorname_np(-result));
     else
         (void)snprintf(outcome, sizeof outcome, "%d", result);
-    world_trace("%-12s ring: %s(%d) = %s%s", operation->ring->owner->name,
+    world_trace("%-12s ring: %s(%d) = %s%s", operation->ring->file.owner->name,
                 operation_name(operation), operation->sqe.fd, outcome,
                 flags & IORING_CQE_F_MORE ? ", and more" : "");
 }
@@ -365,12 +364,12 @@ void ring_give_buffer(struct ring *self, unsigned number, unsigned id, void *buf
     struct ring_file *ring = ring_of(self);
     struct ring_group *group = &ring->groups[number];
     if (number >= RING_GROUPS || group->filled == group->count)
-        world_fail("%s gives a buffer to group %u, where there is no room", ring->owner->name,
+        world_fail("%s gives a buffer to group %u, where there is no room", ring->file.owner->name,
                    number);
     for (unsigned i = 0; i < group->filled; i++)
         if (group->buffers[(group->first + i) % group->count].id == id)
-            world_fail("%s gives buffer %u to group %u, where it is already", ring->owner->name, id,
-                       number);
+            world_fail("%s gives buffer %u to group %u, where it is already",
+                       ring->file.owner->name, id, number);
     group->buffers[(group->first + group->filled++) % group->count] =
         (struct ring_buffer){buffer, (unsigned)size, id};
 }

@@ -27,7 +27,6 @@ struct ring_group {
 struct ring_file {
     struct ring ring; // what the program has
     struct file file;
-    struct program *owner;
     struct io_uring_sqe *sqes;
     unsigned entries, filled;
     struct io_uring_cqe *cqes;

@@ -63,7 +63,7 @@ static void refuse_unknown(const struct operation *canceller)
     const unsigned known =
         IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ANY;
     if (canceller->sqe.opcode == IORING_OP_ASYNC_CANCEL && canceller->sqe.cancel_flags & ~known)
-        world_fail("%s: cancel with flags %#x: not simulated", canceller->ring->owner->name,
+        world_fail("%s: cancel with flags %#x: not simulated", canceller->ring->file.owner->name,
                    canceller->sqe.cancel_flags);
 }
 

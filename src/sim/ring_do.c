@@ -64,7 +64,7 @@ static void refuse_unknown(const struct operation *operation)
     const struct io_uring_sqe *sqe = &operation->sqe;
     const unsigned flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
     unsigned kind = kind_of(operation);
-    const char *owner = operation->ring->owner->name;
+    const char *owner = operation->ring->file.owner->name;
     if (kind == KINDS)
         world_fail("%s: operation %d of a ring is not simulated", owner, sqe->opcode);
     if (sqe->flags & ~flags)
@@ -135,7 +135,8 @@ static int hold_file(struct operation *operation)
     if (kinds[kind].is_socket && file->ops != &socket_file_ops)
         return -ENOTSOCK;
     if (file == &operation->ring->file)
-        world_fail("%s: a ring that watches itself: not simulated", operation->ring->owner->name);
+        world_fail("%s: a ring that watches itself: not simulated",
+                   operation->ring->file.owner->name);
     file_hold(file);
     operation->file = file;
     operation->watch.events = operation->sqe.opcode == IORING_OP_POLL_ADD
@@ -273,7 +274,7 @@ static ssize_t do_send(struct operation *operation)
         ssize_t n = send_part(operation);
         if (n == -EPIPE && !(sqe->msg_flags & MSG_NOSIGNAL))
             world_fail("%s: %s without MSG_NOSIGNAL to who is gone: SIGPIPE would end it",
-                       operation->ring->owner->name, operation_name(operation));
+                       operation->ring->file.owner->name, operation_name(operation));
         if (!all || n == -EAGAIN)
             return n;
         if (n < 0)

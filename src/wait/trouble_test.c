@@ -14,29 +14,17 @@
 #include <cmocka.h>
 
 #include "kernel/kernel.h"
-#include "wait/backend.h"
 #include "wait/closing.h"
 #include "wait/failure.h"
-
-static struct on {
-    const struct backend_ops *backend;
-} on_block = {&backend_block}, on_epoll = {&backend_epoll};
+#include "wait/wait_test.h"
 
 static struct kernel_ops table;
-static struct loop loop;
-static struct endpoint left, right;
-static ssize_t results[2];
 
 static int begin(void **state)
 {
-    int fds[2];
     table = kernel_real;
     kernel = &table;
-    memset(results, 0, sizeof results);
-    assert_int_equal(loop_open(&loop, ((struct on *)*state)->backend), 0);
-    assert_int_equal(kernel->socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
-    wait_open(&left, fds[0]);
-    wait_open(&right, fds[1]);
+    open_loop(((struct on *)*state)->backend);
     return 0;
 }
 
@@ -44,21 +32,13 @@ static int end(void **state)
 {
     (void)state;
     table = kernel_real;
-    wait_close(&left);
-    wait_close(&right);
-    loop_close(&loop);
+    close_loop();
     return 0;
 }
 
 static void start(void (*run)(void *result), ssize_t *result)
 {
     assert_int_equal(task_start(&loop, "test", run, result, NULL), 0);
-}
-
-static void run_all(void)
-{
-    while (loop.tasks)
-        task_yield(&loop.root);
 }
 
 // ---- Accepting ----------------------------------------------------------------------------------
@@ -602,12 +582,6 @@ static void a_thread_that_can_have_no_loop_is_told(void **state)
     table.allocate = no_memory;
     assert_int_equal(run_without_a_loop(), -ENOMEM);
 }
-
-#define ON_EACH(test)                                 \
-    {#test " (block)", test, begin, end, &on_block},  \
-    {                                                 \
-#test " (epoll)", test, begin, end, &on_epoll \
-    }
 
 int main(void)
 {

@@ -12,40 +12,24 @@
 #include <cmocka.h>
 
 #include "kernel/kernel.h"
-#include "wait/backend.h"
 #include "wait/closing.h"
+#include "wait/wait_test.h"
 
-// What each test is run on.
-static struct on {
-    const struct backend_ops *backend;
-} on_block = {&backend_block}, on_epoll = {&backend_epoll};
-
-// What a test's tasks share.
-static struct endpoint left, right;
 static int ended;
-static ssize_t results[4];
 static const struct backend_ops *backend;
-static struct loop loop;
 
 static int begin(void **state)
 {
     backend = ((struct on *)*state)->backend;
-    int fds[2];
     ended = 0;
-    memset(results, 0, sizeof results);
-    assert_int_equal(loop_open(&loop, backend), 0);
-    assert_int_equal(kernel->socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
-    wait_open(&left, fds[0]);
-    wait_open(&right, fds[1]);
+    open_loop(backend);
     return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
-    wait_close(&left);
-    wait_close(&right);
-    loop_close(&loop);
+    close_loop();
     return 0;
 }
 
@@ -53,8 +37,7 @@ static void run(int count, void (*const *functions)(void *arg))
 {
     for (int i = 0; i < count; i++)
         assert_int_equal(task_start(&loop, "test", functions[i], &results[i], NULL), 0);
-    while (loop.tasks)
-        task_yield(&loop.root);
+    run_all();
 }
 
 static void send_and_receive(void *arg)
@@ -473,12 +456,6 @@ static void a_shared_listener_whose_registration_stayed_is_registered_anew(void 
     assert_int_equal(kernel->close((int)accepted) | kernel->close(caller), 0);
     wait_close(&listener);
 }
-
-#define ON_EACH(test)                                 \
-    {#test " (block)", test, begin, end, &on_block},  \
-    {                                                 \
-#test " (epoll)", test, begin, end, &on_epoll \
-    }
 
 int main(void)
 {
